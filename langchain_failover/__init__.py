@@ -1,0 +1,1 @@
+"""`ChatFailover`: the failover engine as a LangChain chat model."""

@@ -1,0 +1,1 @@
+"""`FailoverLLM`: the failover engine as a LlamaIndex LLM."""

@@ -1,0 +1,1 @@
+"""The failover engine: framework-neutral, importable with httpx and pydantic alone."""

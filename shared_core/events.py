@@ -1,0 +1,157 @@
+"""What a provider's stream says, one small object an event; the same union on every wire.
+
+These objects are made once for every chunk of every answer, so they are slotted and not frozen (a frozen
+dataclass costs three times as much to build); treat them as immutable all the same.
+
+`TextDelta`, `RefusalDelta`, `ReasoningDelta`, `ToolCallDelta` and a `MemberChunk` that says so bear *content*: the
+first of them commits the attempt. All others are held back until then, and thrown away with an attempt that fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from shared_core.errors import ProviderError
+
+if TYPE_CHECKING:
+    from shared_core.report import Report
+
+__all__ = [
+    "Details",
+    "End",
+    "Failed",
+    "Finish",
+    "FinishReason",
+    "MemberChunk",
+    "ReasoningDelta",
+    "RefusalDelta",
+    "StreamEvent",
+    "TextDelta",
+    "ToolCallDelta",
+    "Usage",
+    "WireEvent",
+]
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "error", "pause", "other"]
+
+
+@dataclass(slots=True)
+class TextDelta:
+    """A piece of the answer's text. `signature` is Gemini's proof for a text part."""
+
+    text: str
+    signature: str | None = None
+
+
+@dataclass(slots=True)
+class RefusalDelta:
+    """A piece of a refusal (OpenAI `delta.refusal`)."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class ReasoningDelta:
+    """A piece of the model's reasoning.
+
+    `index` tells blocks apart; `text` is appended, the other fields belong to the block as a whole
+    (see `messages.Reasoning`).
+    """
+
+    text: str = ""
+    index: int = 0
+    signature: str | None = None
+    data: str | None = None
+    id: str | None = None
+
+
+@dataclass(slots=True)
+class ToolCallDelta:
+    """A piece of a tool call: `index` tells parallel calls apart, `id` and `name` come once, `arguments` is appended."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+    signature: str | None = None
+
+
+@dataclass(slots=True)
+class Usage:
+    """Tokens of the whole answer so far; a later one replaces an earlier one.
+
+    Attributes:
+        input_tokens: All input tokens, cached ones included.
+        output_tokens: All output tokens, reasoning included.
+        total_tokens: Their sum, or what the provider says.
+        cache_read_tokens: Input tokens served from a cache.
+        cache_write_tokens: Input tokens written to a cache.
+        reasoning_tokens: Output tokens spent on reasoning.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(slots=True)
+class Details:
+    """Response metadata without content: `id`, `model`, `service_tier`, `system_fingerprint`, `citations` and the like."""
+
+    values: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Finish:
+    """The protocol's own end of the answer. `raw` is the provider's word for `reason`."""
+
+    reason: FinishReason
+    raw: str
+
+
+@dataclass(slots=True)
+class MemberChunk:
+    """A chunk of a framework's own model object, passed through untouched.
+
+    `text` and `has_tool_call` are what the engine needs to see of it; `finish` its finish reason, if it has one.
+    """
+
+    chunk: Any
+    text: str = ""
+    has_content: bool = False
+    has_tool_call: bool = False
+    finish: Finish | None = None
+    usage: Usage | None = None
+
+
+@dataclass(slots=True)
+class Failed:
+    """The stream is broken: an error event, garbage, or an end before the protocol's own. Nothing follows it."""
+
+    error: ProviderError
+
+
+@dataclass(slots=True)
+class End:
+    """The last event of a call that succeeded: who answered and what it took. Made by the engine, not by a wire."""
+
+    report: Report
+    finish: Finish | None
+    usage: Usage | None
+    details: Mapping[str, Any]
+
+
+WireEvent: TypeAlias = (
+    TextDelta | RefusalDelta | ReasoningDelta | ToolCallDelta | Usage | Details | Finish | MemberChunk | Failed
+)
+"""What a provider may yield."""
+
+StreamEvent: TypeAlias = (
+    TextDelta | RefusalDelta | ReasoningDelta | ToolCallDelta | Usage | Details | Finish | MemberChunk | End
+)
+"""What a caller of the engine sees: a failure is raised, never yielded, and `End` comes last."""

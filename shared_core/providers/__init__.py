@@ -1,0 +1,1 @@
+"""Providers: one file a wire protocol, vendors as rows of a table. The only rooms that speak HTTP."""
