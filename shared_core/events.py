@@ -69,7 +69,7 @@ class ReasoningDelta:
 
 @dataclass(slots=True)
 class ToolCallDelta:
-    """A piece of a tool call: `index` tells parallel calls apart, `id` and `name` come once, `arguments` is appended."""
+    """A piece of a tool call: `index` tells parallel calls apart, `id` and `name` come once, `arguments` grows."""
 
     index: int
     id: str | None = None
@@ -101,7 +101,7 @@ class Usage:
 
 @dataclass(slots=True)
 class Details:
-    """Response metadata without content: `id`, `model`, `service_tier`, `system_fingerprint`, `citations` and the like."""
+    """Response metadata without content: `id`, `model`, `service_tier`, `system_fingerprint`, `citations`, and so on."""
 
     values: Mapping[str, Any]
 
