@@ -1,1 +1,33 @@
-"""`FailoverLLM`: the failover engine as a LlamaIndex LLM."""
+"""`FailoverLLM`: the failover engine as a LlamaIndex LLM.
+
+It takes the place of any LLM of the framework, and an outage of the primary no longer reaches the program:
+
+    >>> from llamaindex_failover import FailoverLLM
+    >>> from shared_core.policy import FailoverPolicy
+    >>> from shared_core.simulator import Simulator
+    >>> with Simulator({"gpt-4.1": "503"}) as provider:
+    ...     llm = FailoverLLM(
+    ...         model="openai/gpt-4.1",
+    ...         fallbacks=["openai/gpt-4.1-mini"],
+    ...         profiles={"openai": {"main": "key-main"}},
+    ...         base_urls={"openai": provider.base_url},
+    ...         policy=FailoverPolicy(fail_fast=True),
+    ...     )
+    ...     answer = llm.complete("Hello")
+    ...     streamed = [response.delta for response in llm.stream_complete("Hello")]
+    ...     llm.manager.close()
+    >>> answer.text
+    'You said: Hello'
+    >>> streamed
+    ['You', ' said:', ' Hello', '']
+    >>> trail = answer.additional_kwargs["failover"]
+    >>> trail["model"], [(step["model"], step.get("kind")) for step in trail["trail"]]
+    ('openai/gpt-4.1-mini', [('openai/gpt-4.1', 'transient'), ('openai/gpt-4.1-mini', None)])
+
+Rooms: `settings` (what an LLM is made of), `messages` and `tools` (LlamaIndex to the engine), `request` (one call),
+`growing` and `responses` (the engine to LlamaIndex), `streaming` (who closes what), `structured`, and `llm` itself.
+"""
+
+from llamaindex_failover.llm import FailoverLLM
+
+__all__ = ["FailoverLLM"]

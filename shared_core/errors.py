@@ -156,16 +156,18 @@ class ProviderError(FailoverError):
 class _ReportedError(FailoverError):
     """An end of a whole call: it knows the way there."""
 
-    def __init__(self, message: str, *, report: Report, errors: tuple[ProviderError, ...] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        report: Report,
+        errors: tuple[ProviderError, ...] = (),
+        kind: ErrorKind = ErrorKind.UNKNOWN,
+    ) -> None:
         super().__init__(message)
         self.report = report
         self.errors = errors
-
-    @property
-    def kind(self) -> ErrorKind:
-        """Kind of the error that the message names first."""
-        cause = self.__cause__
-        return cause.kind if isinstance(cause, ProviderError) else ErrorKind.UNKNOWN
+        self.kind = kind
 
 
 class ChainExhaustedError(_ReportedError):
@@ -174,6 +176,7 @@ class ChainExhaustedError(_ReportedError):
     Attributes:
         report: Every attempt and every skip, in order.
         errors: The classified error of each failed attempt, in order; each keeps its original as `__cause__`.
+        kind: Kind of the error that the message names first; it is the `__cause__`.
         retry_after: Seconds until something of the chain is callable again, or None if only a person can help.
     """
 
@@ -183,9 +186,10 @@ class ChainExhaustedError(_ReportedError):
         *,
         report: Report,
         errors: tuple[ProviderError, ...] = (),
+        kind: ErrorKind = ErrorKind.UNKNOWN,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message, report=report, errors=errors)
+        super().__init__(message, report=report, errors=errors, kind=kind)
         self.retry_after = retry_after
 
 
@@ -207,6 +211,14 @@ class StreamInterruptedError(_ReportedError):
         errors: The classified error of each failed attempt, in order; the last one broke the stream.
     """
 
-    def __init__(self, message: str, *, partial: str, report: Report, errors: tuple[ProviderError, ...] = ()) -> None:
-        super().__init__(message, report=report, errors=errors)
+    def __init__(
+        self,
+        message: str,
+        *,
+        partial: str,
+        report: Report,
+        errors: tuple[ProviderError, ...] = (),
+        kind: ErrorKind = ErrorKind.UNKNOWN,
+    ) -> None:
+        super().__init__(message, report=report, errors=errors, kind=kind)
         self.partial = partial

@@ -101,7 +101,7 @@ class Usage:
 
 @dataclass(slots=True)
 class Details:
-    """Response metadata without content: `id`, `model`, `service_tier`, `system_fingerprint`, `citations`, and so on."""
+    """Response metadata without content: `id`, `model`, `service_tier`, `system_fingerprint`, `citations` and such."""
 
     values: Mapping[str, Any]
 

@@ -25,7 +25,7 @@ class Tool:
 
     name: str
     description: str = ""
-    parameters: Mapping[str, Any] = _EMPTY
+    parameters: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     strict: bool | None = None
 
 
@@ -107,8 +107,8 @@ class LLMRequest:
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None
     user: str | None = None
-    extra_body: Mapping[str, Any] = field(default=_EMPTY)
-    extra_headers: Mapping[str, str] = field(default=_EMPTY)
+    extra_body: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    extra_headers: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     deadline: float | None = None
 
     def __post_init__(self) -> None:

@@ -49,6 +49,14 @@ class Vendor:
         renames: Body fields that it knows under another name.
         tool_id: Regular expression (full match) of the tool-call ids that it accepts; None for any.
         takes_prefill: It continues a trailing assistant message.
+        alternates: It refuses two turns of one role in a row, a user's turn right behind a tool's result, and system
+            messages but the first.
+        understands_marks: Keys of `marks` that it understands; others are not sent.
+        reasoning_field: Field of an assistant message in which it wants its own reasoning back, in conversations with
+            tool calls; None if it wants none.
+        demands_reasoning: It refuses turns of such a conversation that lack that field.
+        ends_with_done: Its streams may end in `[DONE]` without a finish reason, so that this alone is an end.
+        takes_json_schema: It takes `response_format` of type "json_schema"; else the schema is told in words.
         thinks_silently: Regular expression of models that may be silent for long before their first token.
         docs: Public page that this row was checked against.
     """
@@ -71,6 +79,12 @@ class Vendor:
     renames: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     tool_id: str | None = None
     takes_prefill: bool = False
+    alternates: bool = False
+    understands_marks: frozenset[str] = frozenset()
+    reasoning_field: str | None = None
+    demands_reasoning: bool = False
+    ends_with_done: bool = False
+    takes_json_schema: bool = True
     thinks_silently: str | None = None
     docs: str = ""
 

@@ -1,0 +1,300 @@
+"""`ChatFailover`: the failover engine as a LangChain chat model.
+
+It translates and never decides: messages, tools and options go down to the engine, events come up as chunks, errors
+come up as LangChain's kinds too. A call that is collected (`invoke`, `ainvoke`, `batch`) shows nothing before the
+answer is whole, so a stream that breaks halfway is asked anew elsewhere; a call that streams fails over until its first
+content, and after that tells of a break.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import LangSmithParams, LanguageModelInput
+from langchain_core.load import dumpd
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+
+from langchain_failover.answers import to_result
+from langchain_failover.chunks import Chunks
+from langchain_failover.errors import translate
+from langchain_failover.messages import to_messages
+from langchain_failover.requests import prepare
+from langchain_failover.settings import FailoverSettings, under_own_names
+from langchain_failover.structured import Method, structured
+from langchain_failover.tokens import count_messages, token_ids
+from langchain_failover.tools import ToolLike, as_openai
+from shared_core.errors import FailoverError
+
+__all__ = ["ChatFailover"]
+
+
+class ChatFailover(FailoverSettings):
+    """A chat model that survives: it tries the next API key, then the next model, inside LangChain's own calls.
+
+    Example:
+        ```python
+        from langchain_failover import ChatFailover
+
+        llm = ChatFailover(
+            "openai/gpt-4.1",
+            fallbacks=["groq/llama-3.3-70b-versatile", "ollama/llama3.2"],
+            temperature=0,
+        )
+        answer = llm.invoke("Why is the sky blue?")
+        answer.response_metadata["failover"]  # who answered, and what it took
+        ```
+
+    Keys come from the usual environment variables, or from `profiles`. A model that cannot be asked (no key, unknown
+    provider) is skipped with the reason. What is down is remembered by the manager, which several models may share.
+
+    Attributes:
+        model: First link of the chain, `provider/model`; also as the first positional argument.
+        fallbacks: Further links, in order.
+        profiles: API keys by provider and profile name: `{"openai": {"main": key, "backup": key}}`. A key is a string,
+            a `SecretStr`, or a function that returns it.
+        order: Order in which the profiles of a provider are tried, where it is not that of `profiles`.
+        base_urls: Where a provider lives, by provider.
+        vendors: Further providers.
+        aliases: Names of your own for model strings.
+        policy: All settings of the failover; see `FailoverPolicy`.
+        manager: A manager to share with other models, instead of the settings above; without it, the model's own.
+        hooks: Functions that are told of attempts, failovers, cooldowns and recoveries.
+        http_client: Client for synchronous calls, instead of one that the manager makes.
+        http_async_client: Client for asynchronous calls, likewise.
+        deadline: Seconds for a whole call (also as `timeout`).
+        mid_stream: What happens when a stream breaks after its content was shown.
+        first_token_timeout: Seconds until the first content.
+        idle_timeout: Seconds between two pieces of content.
+        max_retries: Repetitions on the same target after a quick passing failure, before the next target is tried.
+        temperature: Sampling temperature.
+        max_tokens: Highest number of tokens to generate (also as `max_completion_tokens`).
+        top_p: Nucleus sampling.
+        stop: Stop sequences.
+        seed: Sampling seed.
+        presence_penalty: Penalty for tokens that occurred already.
+        frequency_penalty: Penalty by how often a token occurred.
+        reasoning_effort: "none", "minimal", "low", "medium", "high".
+        parallel_tool_calls: Whether several calls may come in one answer.
+        user: An opaque id of the end user.
+        extra_body: Further fields of the request body (also as `model_kwargs`).
+        extra_headers: Further HTTP headers (also as `default_headers`).
+        context_window: Tokens that fit into the smallest window of the chain, instead of what is known of its models.
+        streaming: Whether `invoke` streams, as callbacks for single tokens need.
+
+    `api_key` and `base_url` are short for a profile and a URL of the first model's provider.
+
+    Raises:
+        ConfigurationError: A setting is wrong; the message names it.
+    """
+
+    @property
+    def _llm_type(self) -> str:
+        return "failover-chat"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        found = {name: getattr(self, name) for name in _IDENTIFYING}
+        given = {name: value for name, value in found.items() if value is not None and value not in ((), {}, "")}
+        return {**given, **self.lc_attributes}
+
+    # Calls
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002  # LangChain's signature
+        **kwargs: Any,
+    ) -> ChatResult:
+        call = prepare(self, messages, stop, kwargs)
+        try:
+            answer = self._engine.complete(call.request, policy=call.policy)
+        except FailoverError as error:
+            raise translate(error) from error.__cause__
+        return to_result(answer, self.output_version)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002  # LangChain's signature
+        **kwargs: Any,
+    ) -> ChatResult:
+        call = prepare(self, messages, stop, kwargs)
+        try:
+            answer = await self._engine.acomplete(call.request, policy=call.policy)
+        except FailoverError as error:
+            raise translate(error) from error.__cause__
+        return to_result(answer, self.output_version)
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        call = prepare(self, messages, stop, kwargs)
+        chunks = Chunks(self.output_version)
+        try:
+            # Closing the events when the caller goes away is what tells the engine that the call was abandoned.
+            with contextlib.closing(self._engine.stream(call.request, policy=call.policy)) as events:
+                for event in events:
+                    chunk = chunks.add(event)
+                    if chunk is None:
+                        continue
+                    if run_manager is not None:
+                        run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+        except FailoverError as error:
+            raise translate(error) from error.__cause__
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        call = prepare(self, messages, stop, kwargs)
+        chunks = Chunks(self.output_version)
+        try:
+            async with contextlib.aclosing(self._engine.astream(call.request, policy=call.policy)) as events:
+                async for event in events:
+                    chunk = chunks.add(event)
+                    if chunk is None:
+                        continue
+                    if run_manager is not None:
+                        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+        except FailoverError as error:
+            raise translate(error) from error.__cause__
+
+    # Binding
+
+    def bind_tools(
+        self,
+        tools: Sequence[ToolLike],
+        *,
+        tool_choice: Mapping[str, Any] | str | bool | None = None,
+        strict: bool | None = None,
+        parallel_tool_calls: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """The model with tools that it may call.
+
+        Args:
+            tools: Functions, `BaseTool`s, pydantic classes, `TypedDict`s, JSON schemas, dicts in OpenAI's or
+                Anthropic's form, or a provider's own tools. They are kept as given; each target gets its own schema.
+            tool_choice: "auto", "none", "any" (or "required", or True), a tool's name, or OpenAI's or Anthropic's dict.
+            strict: Whether arguments must follow the schemas exactly.
+            parallel_tool_calls: Whether several calls may come in one answer.
+            **kwargs: Further options of every call.
+
+        Raises:
+            ValueError: One of them cannot be read as a tool.
+        """
+        for tool in tools:
+            as_openai(tool, strict=strict)
+        options = {"tool_choice": tool_choice, "strict": strict, "parallel_tool_calls": parallel_tool_calls}
+        given = {name: value for name, value in options.items() if value is not None}
+        return self.bind(tools=list(tools), **given, **kwargs)
+
+    def with_structured_output(
+        self,
+        schema: Any = None,
+        *,
+        method: Method = "function_calling",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """The model with answers that are objects of `schema`.
+
+        Args:
+            schema: A pydantic class, a `TypedDict`, a JSON schema, or an OpenAI function; JSON mode needs none.
+            method: "function_calling" (nearly every provider can do it), "json_schema", or "json_mode".
+            include_raw: Return a dict with `raw`, `parsed` and `parsing_error` instead of raising.
+            strict: Whether the schema must be followed exactly; None for what the schema allows.
+            **kwargs: Further options of every call.
+
+        Returns:
+            A runnable that gives an instance of a pydantic class, or a dict for any other schema.
+
+        Raises:
+            ValueError: The method is unknown, or does not go with the other arguments.
+        """
+        return structured(self, schema, method=method, include_raw=include_raw, strict=strict, **kwargs)
+
+    # What others ask of the model
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """One number for each token of `text`, by `custom_get_token_ids` or by an estimate that needs no download."""
+        return token_ids(text) if self.custom_get_token_ids is None else self.custom_get_token_ids(text)
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[ToolLike] | None = None) -> int:
+        """Estimated input tokens of a conversation, with images, documents and tool schemas."""
+        schemas = (json.dumps(as_openai(tool), ensure_ascii=False, default=str) for tool in tools or ())
+        return count_messages(to_messages(messages), self.get_num_tokens) + sum(map(self.get_num_tokens, schemas))
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        given = under_own_names(kwargs)
+        provider, name = self.resolve(given.get("model") or self.first_model)
+        params = LangSmithParams(ls_provider=provider, ls_model_name=name, ls_model_type="chat")
+        temperature = given.get("temperature", self.temperature)
+        if temperature is not None:
+            params["ls_temperature"] = temperature
+        max_tokens = given.get("max_tokens", self.max_tokens)
+        if max_tokens is not None:
+            params["ls_max_tokens"] = max_tokens
+        stops = stop or list(self.stop)
+        if stops:
+            params["ls_stop"] = stops
+        return params
+
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        return {**self.asdict(), "stop": stop or list(self.stop) or None, **_told(kwargs), "_type": self._llm_type}
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        # Not `_serialized`, which LangChain computes once: a copy with another temperature has other answers.
+        settings = json.dumps(dumpd(self), sort_keys=True)
+        return f"{settings}---{sorted({**_told(kwargs), 'stop': stop}.items())}"
+
+
+_IDENTIFYING = (
+    "model",
+    "fallbacks",
+    "base_urls",
+    "aliases",
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "reasoning_effort",
+    "parallel_tool_calls",
+    "extra_body",
+)
+
+
+def _told(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a call as traces and caches may see them: without headers, tools and formats as plain schemas."""
+    found = {name: value for name, value in kwargs.items() if name not in {"extra_headers", "default_headers"}}
+    if found.get("tools"):
+        found["tools"] = [_without_secrets(as_openai(tool)) for tool in found["tools"]]
+    form = found.get("response_format")
+    if form is not None and not isinstance(form, Mapping):
+        found["response_format"] = as_openai(form)
+    return found
+
+
+def _without_secrets(tool: dict[str, Any]) -> dict[str, Any]:
+    """A provider's own tool may carry a credential for a server that the provider calls (MCP)."""
+    return {name: "**********" if name in {"authorization", "headers"} else value for name, value in tool.items()}

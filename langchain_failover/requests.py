@@ -1,0 +1,114 @@
+"""One call: the model's settings and what the caller added, as a request to the engine.
+
+What is given for a call wins over what the model was made with. A keyword that is no setting of ours is a field of the
+provider's own API and goes into the request's body, as in `ChatOpenAI`; nothing is lost in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+
+from langchain_failover.formats import to_response_format
+from langchain_failover.messages import to_messages
+from langchain_failover.settings import POLICY_SETTINGS, FailoverSettings, under_own_names
+from langchain_failover.tools import to_tool, to_tool_choice
+from shared_core.errors import ConfigurationError
+from shared_core.policy import FailoverPolicy
+from shared_core.request import LLMRequest
+
+__all__ = ["Call", "prepare"]
+
+_SAMPLING = (
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "parallel_tool_calls",
+    "reasoning_effort",
+    "user",
+)
+"""Fields of the request that the model and the call have under the same name."""
+
+_LANGCHAIN_OWN = frozenset({"stream", "stream_usage", "ls_structured_output_format", "structured_output_format"})
+"""Keywords that steer LangChain and mean nothing to a provider: usage always comes, streams always stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, and the policy to make it under; None for the manager's own."""
+
+    request: LLMRequest
+    policy: FailoverPolicy | None
+
+
+def prepare(
+    settings: FailoverSettings, messages: Sequence[BaseMessage], stop: Sequence[str] | None, options: Mapping[str, Any]
+) -> Call:
+    """The call that LangChain asks for.
+
+    Args:
+        settings: The model.
+        messages: The conversation.
+        stop: Stop sequences of this call; None for the model's own.
+        options: All other keywords of the call.
+
+    Raises:
+        ConfigurationError: An option cannot be read.
+    """
+    given = {name: value for name, value in under_own_names(options).items() if name not in _LANGCHAIN_OWN}
+    count = given.pop("n", None)
+    if count not in {None, 1}:
+        raise ConfigurationError(f"n must be 1, got {count}: a chain gives one answer; use batch for several")
+    # `stop=` of invoke and a bound `stop` both arrive as the named argument.
+    stop = settings.stop if stop is None else (stop,) if isinstance(stop, str) else stop
+    sampling = {name: _first(given.pop(name, None), getattr(settings, name)) for name in _SAMPLING}
+    policy = _policy(settings, given)
+    headers = given.pop("extra_headers", None) or {}
+    model = given.pop("model", None) or settings.model
+    fallbacks = _names(given.pop("fallback_models", None))
+    tools = _tools(given)
+    body = given.pop("extra_body", None) or {}
+    request = LLMRequest(
+        messages=to_messages(messages),
+        model=model,
+        fallback_models=(*fallbacks, *settings.fallbacks),
+        stop=tuple(stop),
+        extra_headers={**settings.extra_headers, **headers},
+        extra_body={**settings.extra_body, **given, **body},
+        **sampling,
+        **tools,
+    )
+    return Call(request, policy)
+
+
+def _first(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _names(given: Sequence[str] | str | None) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given or ())
+
+
+def _policy(settings: FailoverSettings, given: dict[str, Any]) -> FailoverPolicy | None:
+    """The policy of the call: its own or the model's, with what was given directly laid over it."""
+    base = given.pop("policy", None) or settings.policy
+    retries = given.pop("max_retries", None)
+    changes = {name: given.pop(name, None) for name in POLICY_SETTINGS}
+    return settings.laid_over(base, changes, retries)
+
+
+def _tools(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the request that concern tools and the form of the answer."""
+    strict = given.pop("strict", None)
+    raw_tools = given.pop("tools", None) or ()
+    tools = tuple(to_tool(tool, strict=strict) for tool in raw_tools)
+    # `strict` is about the tools; a format says for itself whether it is.
+    response_format = to_response_format(given.pop("response_format", None))
+    tool_choice = to_tool_choice(given.pop("tool_choice", None), tools)
+    return {"tools": tools, "tool_choice": tool_choice, "response_format": response_format}

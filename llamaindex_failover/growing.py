@@ -1,0 +1,183 @@
+"""An answer as it grows from the engine's events into LlamaIndex messages.
+
+Owns what an answer looks like to a LlamaIndex program: blocks in the order thinking, text, tool calls; the message so
+far for each event of a stream; usage in the keys that the framework's token counter reads; the trail.
+
+Invariants: at most one text block a message, since `ChatMessage.content` would put line breaks between several;
+messages of one stream share the blocks that did not change between them, and the finished one shares none; what
+`additional_kwargs` hold is plain JSON, so that chat stores can keep it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ContentBlock,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
+
+from llamaindex_failover.messages import SIGNED_BY
+from shared_core.events import End, ReasoningDelta, RefusalDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
+
+__all__ = ["Growing"]
+
+
+@dataclass(slots=True)
+class _Thought:
+    """One block of reasoning so far."""
+
+    text: str = ""
+    signature: str | None = None
+    data: str | None = None
+    id: str | None = None
+
+    def block(self, origin: str | None = None) -> ThinkingBlock:
+        known = {"signature": self.signature, "data": self.data, "id": self.id, "origin": origin}
+        information = {key: value for key, value in known.items() if value is not None}
+        return ThinkingBlock(content=self.text, additional_information=information)
+
+
+@dataclass(slots=True)
+class _Call:
+    """One tool call so far; every call has an id at the end of its stream."""
+
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+    signature: str | None = None
+
+    def block(self) -> ToolCallBlock:
+        return ToolCallBlock(tool_call_id=self.id, tool_name=self.name, tool_kwargs=self.arguments)
+
+
+class Growing:
+    """One answer, from its first event to its end."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._refusal = ""
+        self._text_signature: str | None = None
+        self._thoughts: dict[int, _Thought] = {}
+        self._calls: dict[int, _Call] = {}
+        self._thinking: dict[int, ThinkingBlock] = {}
+        self._calling: dict[int, ToolCallBlock] = {}
+
+    def take(self, event: StreamEvent) -> None:
+        """Adds what the event says."""
+        match event:
+            case TextDelta():
+                self._text += event.text
+                self._text_signature = event.signature or self._text_signature
+            case RefusalDelta():
+                # The framework has no place for a refusal; as text, it is at least seen.
+                self._text += event.text
+                self._refusal += event.text
+            case ReasoningDelta():
+                self._think(event)
+            case ToolCallDelta():
+                self._call(event)
+            case _:
+                # The rest bears no content of its own: what counts of it comes again with `End`.
+                pass
+
+    def shown(self, event: StreamEvent) -> ChatResponse | None:
+        """Adds what the event says; the answer so far, if the event has something to show."""
+        self.take(event)
+        match event:
+            case TextDelta(text=text) | RefusalDelta(text=text) if text:
+                return self._response({"type": "text", "text": text}, delta=text)
+            case ReasoningDelta(text=text, index=index) if text:
+                self._thinking[index] = self._thoughts[index].block()
+                # The key is the one that the framework's agents read.
+                return self._response({"type": "reasoning", "text": text}, thinking_delta=text)
+            case ToolCallDelta(index=index):
+                self._calling[index] = self._calls[index].block()
+                return self._response({"type": "tool_call", "index": index, "arguments": event.arguments})
+            case _:
+                return None
+
+    def finished(self, end: End) -> ChatResponse:
+        """The whole answer, with its usage and trail."""
+        origin = end.report.provider
+        thinking = [thought.block(origin) for thought in self._thoughts.values()]
+        calls = [call.block() for call in self._calls.values()]
+        message = self._message(thinking, calls)
+        if signatures := self._signatures():
+            message.additional_kwargs[SIGNED_BY] = {"origin": origin, "signatures": signatures}
+        usage = end.usage
+        counts = {} if usage is None else _counts(usage)
+        raw: dict[str, Any] = {**end.details, "usage": None if usage is None else counts | _finer_counts(usage)}
+        if end.finish is not None:
+            raw["finish_reason"] = end.finish.reason
+            raw["provider_finish_reason"] = end.finish.raw
+        extra: dict[str, Any] = {**counts, "failover": end.report.as_dict()}
+        if self._refusal:
+            extra["refusal"] = self._refusal
+        return ChatResponse(message=message, delta="", raw=raw, additional_kwargs=extra)
+
+    def _response(self, raw: dict[str, Any], delta: str = "", **extra: str) -> ChatResponse:
+        message = self._message(self._thinking.values(), self._calling.values())
+        return ChatResponse(message=message, delta=delta, raw=raw, additional_kwargs=extra)
+
+    def _message(self, thinking: Iterable[ThinkingBlock], calls: Iterable[ToolCallBlock]) -> ChatMessage:
+        blocks: list[ContentBlock] = [*thinking]
+        extra: dict[str, Any] = {}
+        if self._text or not (self._thoughts or self._calls):
+            blocks.append(TextBlock(text=self._text))
+        if self._calls:
+            blocks += calls
+            # Programs and memories of the framework still look here for whether a tool is called.
+            extra["tool_calls"] = [_in_older_form(call) for call in self._calls.values()]
+        return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=extra)
+
+    def _think(self, event: ReasoningDelta) -> None:
+        thought = self._thoughts.setdefault(event.index, _Thought())
+        thought.text += event.text
+        thought.signature = event.signature or thought.signature
+        thought.data = event.data or thought.data
+        thought.id = event.id or thought.id
+
+    def _call(self, event: ToolCallDelta) -> None:
+        call = self._calls.get(event.index)
+        if call is None:
+            call = self._calls[event.index] = _Call()
+        call.id = event.id or call.id
+        call.name = event.name or call.name
+        call.arguments += event.arguments
+        call.signature = event.signature or call.signature
+
+    def _signatures(self) -> dict[str, str]:
+        found = {call.id: call.signature for call in self._calls.values() if call.signature}
+        return {"text": self._text_signature, **found} if self._text_signature else found
+
+
+def _in_older_form(call: _Call) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def _counts(usage: Usage) -> dict[str, Any]:
+    """Token counts under the names that the framework's token counter looks for."""
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+
+
+def _finer_counts(usage: Usage) -> dict[str, Any]:
+    """The details, in the form that OpenAI gives them."""
+    found: dict[str, Any] = {}
+    prompt = {"cached_tokens": usage.cache_read_tokens, "cache_write_tokens": usage.cache_write_tokens}
+    if known := {key: value for key, value in prompt.items() if value is not None}:
+        found["prompt_tokens_details"] = known
+    if usage.reasoning_tokens is not None:
+        found["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    return found

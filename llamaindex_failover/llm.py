@@ -1,0 +1,240 @@
+"""`FailoverLLM`: the engine as an LLM of LlamaIndex.
+
+Translates and never decides: a call becomes a request, the engine's events become responses, and what goes wrong is
+raised as the engine raises it. Every async method is async down to the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseAsyncGen,
+    CompletionResponseGen,
+    LLMMetadata,
+)
+from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW, DEFAULT_NUM_OUTPUTS
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.tools.types import BaseTool
+
+from llamaindex_failover import tools as tooling
+from llamaindex_failover.messages import reads_files, to_core
+from llamaindex_failover.request import request_of
+from llamaindex_failover.responses import AsyncEvents, Events, awhole, completion, whole
+from llamaindex_failover.streaming import AsyncCall, Call, as_prompt
+from llamaindex_failover.structured import StructuredPrediction
+from shared_core.chain import merge_models
+from shared_core.providers.models import ModelInfo, describe
+from shared_core.request import LLMRequest
+
+__all__ = ["FailoverLLM"]
+
+_SENT = (
+    "model",
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "stop",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "reasoning_effort",
+    "user",
+    "extra_body",
+    "extra_headers",
+)
+"""Settings that go into every request."""
+
+
+class FailoverLLM(StructuredPrediction):
+    """An LLM that fails over to the next API-key profile and the next model of its chain, streams included.
+
+    It takes the place of any LLM of the framework: `Settings.llm`, query and chat engines, agents, structured output.
+
+    >>> from llama_index.core import Settings
+    >>> Settings.llm = FailoverLLM(
+    ...     model="openai/gpt-4.1",
+    ...     fallbacks=["anthropic/claude-sonnet-4-5", "ollama/llama3.2"],
+    ...     profiles={"openai": {"main": "key-main", "backup": "key-backup"}},
+    ...     deadline=60,
+    ... )
+
+    Every answer tells who gave it: `response.additional_kwargs["failover"]` holds the model, the profile and the
+    trail of attempts and skips; in a stream it is on the last response.
+
+    `chat` and `complete` show nothing before the whole answer is there, so a stream that breaks under them fails over.
+
+    Args:
+        model: First model of the chain, as `provider/model`.
+        fallbacks: Further models, in order.
+        profiles: API keys by provider and profile name; without, keys come from the environment.
+        order: Order in which a provider's profiles are tried.
+        base_urls: Base URL by provider.
+        vendors: Further providers, as rows of data.
+        aliases: Model strings by alias.
+        policy: All settings of the failover.
+        manager: An engine to share with other models, and with it the memory of what is down. It has keys, URLs,
+            vendors, aliases, rules, hooks and clients of its own; they are not given again.
+        hooks: Told of attempts, failovers, cooldowns and recoveries.
+        rules: Further rules for judging errors.
+        http_client: The client for sync calls.
+        http_async_client: The client for async calls.
+        **settings: The fields of this class, such as `temperature`, `max_tokens`, `context_window`, `deadline`,
+            `mid_stream`, `first_token_timeout`, `idle_timeout`, `system_prompt`, `callback_manager`.
+
+    Raises:
+        ConfigurationError: A setting is wrong or unknown; the message names it.
+    """
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Name of the class in dumps."""
+        return "failover_llm"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """What the framework plans with: the smallest known window of the chain, unless a setting says otherwise."""
+        known = self._known_models()
+        window = min((info.context_window for info in known if info and info.context_window), default=None)
+        can_call = any(info is None or info.tool_calling is not False for info in known)
+        return LLMMetadata(
+            context_window=self.context_window or window or DEFAULT_CONTEXT_WINDOW,
+            num_output=self.num_output or self.max_tokens or DEFAULT_NUM_OUTPUTS,
+            is_chat_model=True,
+            is_function_calling_model=can_call
+            if self.is_function_calling_model is None
+            else self.is_function_calling_model,
+            model_name=self.model,
+        )
+
+    def _known_models(self) -> list[ModelInfo | None]:
+        """What is publicly known of each model of the chain."""
+        chain = merge_models([self.model], self.fallbacks, self._manager.fallbacks)
+        return [describe(*self._manager.registry.resolve_model(name)) for name in chain]
+
+    def to_payload(self) -> dict[str, Any]:
+        """What traces are told about this LLM; nothing secret."""
+        settings = {name: getattr(self, name) for name in ("model", "fallbacks", "temperature", "max_tokens")}
+        return {**super().to_payload(), **settings}
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """The whole answer.
+
+        Args:
+            messages: The conversation.
+            **kwargs: Settings of this call alone, such as `model`, `temperature`, `tools`, `response_format`,
+                `deadline`; what is not known goes into the request's body.
+
+        Raises:
+            ChainExhaustedError: No target of the chain gave an answer.
+            RequestRejectedError: The request itself was refused.
+        """
+        return whole(self._ask(messages, kwargs, hold=True))
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002 - every model is asked as a chat model, so there is no format to apply
+        """The whole answer to one user message; arguments and errors as with `chat`."""
+        return completion(whole(self._ask(as_prompt(prompt), kwargs, hold=True)))
+
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        """The answer as it grows. Nothing is sent before the first response is asked for.
+
+        Raises:
+            StreamInterruptedError: The stream broke after content had been shown, and the policy says not to go on.
+        """
+        return Call(self, self._ask).chat(messages, **kwargs)
+
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
+        """The answer to one user message as it grows; errors as with `stream_chat`."""
+        return Call(self, self._ask).complete(prompt, formatted=formatted, **kwargs)
+
+    @llm_chat_callback()
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """The whole answer, natively async; arguments and errors as with `chat`."""
+        return await awhole(await self._aask(messages, kwargs, hold=True))
+
+    @llm_completion_callback()
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002 - see complete
+        """The whole answer to one user message, natively async; arguments and errors as with `chat`."""
+        return completion(await awhole(await self._aask(as_prompt(prompt), kwargs, hold=True)))
+
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        """The answer as it grows, natively async; errors as with `stream_chat`."""
+        return await AsyncCall(self, self._aask).chat(messages, **kwargs)
+
+    async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
+        """The answer to one user message as it grows, natively async; errors as with `stream_chat`."""
+        return await AsyncCall(self, self._aask).complete(prompt, formatted=formatted, **kwargs)
+
+    def get_tool_calls_from_response(
+        self, response: ChatResponse, error_on_no_tool_call: bool = True, **_kwargs: Any
+    ) -> list[ToolSelection]:
+        """The tool calls of a response, whichever LLM made it; in a stream, with the arguments so far.
+
+        Raises:
+            ValueError: There is none, and `error_on_no_tool_call` is set.
+        """
+        return tooling.selections(response, is_call_expected=error_on_no_tool_call)
+
+    def _prepare_chat_with_tools(
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,  # noqa: ARG002 - the framework passes it to every LLM; what it prints, it prints itself
+        allow_parallel_tool_calls: bool = False,
+        tool_required: bool = False,
+        tool_choice: str | dict[str, Any] | None = None,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        messages = list(chat_history or ())
+        if user_msg:
+            messages += as_prompt(user_msg) if isinstance(user_msg, str) else [user_msg]
+        specs = tooling.specs(tools, strict=self.strict if strict is None else strict)
+        if not specs:
+            return {**kwargs, "messages": messages}
+        return {
+            **kwargs,
+            "messages": messages,
+            "tools": specs,
+            "tool_choice": tool_choice or ("required" if tool_required else "auto"),
+            "parallel_tool_calls": allow_parallel_tool_calls,
+        }
+
+    def _validate_chat_with_tools_response(
+        self,
+        response: ChatResponse,
+        tools: Sequence[BaseTool],  # noqa: ARG002 - the framework's signature
+        allow_parallel_tool_calls: bool = False,
+        **_kwargs: Any,
+    ) -> ChatResponse:
+        if not allow_parallel_tool_calls:
+            tooling.keep_first_call(response)
+        return response
+
+    def _ask(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, hold: bool = False) -> Events:
+        return self._manager.stream(self._request(messages, kwargs), hold=hold, policy=self._call_policy())
+
+    async def _aask(
+        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, hold: bool = False
+    ) -> AsyncEvents:
+        if reads_files(messages):
+            request = await asyncio.to_thread(self._request, messages, kwargs)
+        else:
+            request = self._request(messages, kwargs)
+        return self._manager.astream(request, hold=hold, policy=self._call_policy())
+
+    def _request(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> LLMRequest:
+        settings = {name: value for name in _SENT if (value := getattr(self, name)) is not None}
+        settings["fallback_models"] = self.fallbacks
+        return request_of(to_core(messages), settings, self.additional_kwargs, kwargs)

@@ -1,0 +1,70 @@
+"""The chain of one call: its links in order, each with the profiles under which it may be asked.
+
+A link that cannot be asked at all (an unknown provider, no key) stays in the chain with its reason, so that the walk
+can report it. Building a chain is pure; who knows providers and keys (`manager`) supplies the links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["Link", "Profile", "Target", "merge_models"]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One API key by name.
+
+    Attributes:
+        name: The profile's name; the key itself is not here.
+        fingerprint: Changes when the key's value changes.
+        unavailable: Why it cannot be used, if it cannot.
+    """
+
+    name: str
+    fingerprint: str = ""
+    unavailable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One model of the chain.
+
+    Attributes:
+        provider: Provider's name.
+        model: Model id as the provider knows it.
+        profiles: Profiles in the order in which they are tried.
+        unavailable: Why it cannot be asked at all, if it cannot.
+        thinks_silently: It may take long before its first token.
+        window: Context window in tokens, if known.
+    """
+
+    provider: str
+    model: str
+    profiles: tuple[Profile, ...] = (Profile("default"),)
+    unavailable: str | None = None
+    thinks_silently: bool = False
+    window: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Canonical model string."""
+        return f"{self.provider}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an attempt is sent to."""
+
+    link: Link
+    profile: Profile
+
+
+def merge_models(*sources: Iterable[str]) -> tuple[str, ...]:
+    """Model strings of all sources in order: trimmed, empty ones dropped, each once.
+
+    >>> merge_models(["openai/gpt-4.1 "], ["", "groq/llama", "openai/gpt-4.1"])
+    ('openai/gpt-4.1', 'groq/llama')
+    """
+    return tuple(dict.fromkeys(name for source in sources for name in (text.strip() for text in source) if name))

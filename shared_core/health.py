@@ -1,0 +1,169 @@
+"""Health of models: which are left alone for now, why, and for how long.
+
+A model cools after a failure that is its own, or when its last profile failed; each consecutive failure doubles the
+time, at most one hour. No result of a call locks a model out for ever: only a person disables one, and `reset`
+clears everything. Not thread-safe by itself: the owner (`memory.Memory`) holds the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared_core.errors import ErrorKind
+from shared_core.gate import Gate, GateState
+from shared_core.policy import FailoverPolicy
+
+__all__ = ["ModelHealth", "ProviderHealthRegistry"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHealth:
+    """A snapshot of one model's health. Times are seconds.
+
+    Attributes:
+        model: Canonical model string.
+        state: "open", "cooling", "ajar" (the next call probes) or "probing".
+        disabled: Reason that a person gave, if one disabled it.
+        retry_after: Seconds until it may be tried again; 0 if now.
+        kind: Why it cools.
+        message: Scrubbed text of the last failure.
+        failures: Consecutive failures.
+        attempts: Attempts that ended, since it is known.
+        successes: How many of them succeeded.
+        latency: Mean seconds to the first content of its successes, weighted towards recent ones.
+    """
+
+    model: str
+    state: GateState
+    disabled: str | None
+    retry_after: float
+    kind: ErrorKind | None
+    message: str
+    failures: int
+    attempts: int
+    successes: int
+    latency: float | None
+
+
+@dataclass(slots=True)
+class _Entry:
+    gate: Gate
+    disabled: str | None = None
+    attempts: int = 0
+    successes: int = 0
+    latency: float | None = None
+
+
+class ProviderHealthRegistry:
+    """Health of every model that was ever part of a chain. Instants are of the caller's monotonic clock, in seconds."""
+
+    def __init__(self, policy: FailoverPolicy | None = None) -> None:
+        self._policy = policy or FailoverPolicy()
+        self._entries: dict[str, _Entry] = {}
+
+    def ensure(self, models: Iterable[str]) -> None:
+        """Makes the models known, healthy if they are new."""
+        for model in models:
+            if model not in self._entries:
+                self._entries[model] = _Entry(Gate())
+
+    def gate(self, model: str, now: float) -> Gate:
+        """The gate before `model`; hits that are long past are forgotten first."""
+        self.ensure((model,))
+        entry = self._entries[model]
+        if not entry.gate.is_open and entry.gate.is_forgettable(now, self._policy.failure_memory):
+            entry.gate = Gate()
+        return entry.gate
+
+    def is_callable(self, model: str, now: float, holder: object = None) -> bool:
+        """Whether a call may go to `model` at `now`: not disabled, not cooling, not being probed by another."""
+        return self.disabled(model) is None and self.gate(model, now).admits(now, holder)
+
+    def disabled(self, model: str) -> str | None:
+        """The reason for which a person disabled `model`, or None."""
+        entry = self._entries.get(model)
+        return entry.disabled if entry else None
+
+    def record_success(self, model: str, *, started: float | None = None, latency: float | None = None) -> bool:
+        """An attempt succeeded: failures before it are forgotten. Whether that ended an outage."""
+        self.ensure((model,))
+        entry = self._entries[model]
+        entry.attempts += 1
+        entry.successes += 1
+        if latency is not None:
+            # A fifth of the weight to the newest: follows a change within about ten calls.
+            entry.latency = latency if entry.latency is None else 0.8 * entry.latency + 0.2 * latency
+        if not entry.gate.hits or (started is not None and entry.gate.shut_at > started):
+            return False
+        entry.gate = Gate()
+        return True
+
+    def record_failure(
+        self,
+        model: str,
+        kind: ErrorKind,
+        message: str,
+        now: float,
+        *,
+        started: float | None = None,
+        cooldown: float | None = None,
+    ) -> float:
+        """An attempt failed and the model is to blame: it cools; the seconds that it does.
+
+        Args:
+            model: Canonical model string.
+            kind: Kind of the failure.
+            message: Scrubbed text.
+            now: The present instant.
+            started: When the attempt began.
+            cooldown: Seconds to cool, where the provider stated them; otherwise by kind and consecutive failures.
+        """
+        gate = self.gate(model, now)
+        if cooldown is None:
+            base = self._policy.model_cooldowns.get(kind, self._policy.model_cooldowns[ErrorKind.UNKNOWN])
+            cooldown = min(base * 2.0 ** min(gate.hits, 32), self._policy.max_model_cooldown)
+        gate.shut(now, cooldown, kind, message, started=started)
+        return cooldown
+
+    def record_attempt(self, model: str) -> None:
+        """An attempt failed, whoever is to blame: it counts in the figures alone."""
+        self.ensure((model,))
+        self._entries[model].attempts += 1
+
+    def disable(self, model: str, reason: str) -> None:
+        """Takes `model` out until `reset` or `enable`."""
+        self.ensure((model,))
+        self._entries[model].disabled = reason
+
+    def enable(self, model: str) -> None:
+        """Lets `model` in again."""
+        self.ensure((model,))
+        self._entries[model].disabled = None
+
+    def reset(self, model: str | None = None) -> None:
+        """Forgets failures and disablement of `model`, or of all."""
+        for name, entry in self._entries.items():
+            if model in {None, name}:
+                entry.gate, entry.disabled = Gate(), None
+
+    def snapshot(self, now: float) -> list[ModelHealth]:
+        """Every known model, in the order in which they became known."""
+        found = []
+        for model, entry in self._entries.items():
+            gate = self.gate(model, now)
+            found.append(
+                ModelHealth(
+                    model=model,
+                    state=gate.state(now),
+                    disabled=entry.disabled,
+                    retry_after=0.0 if gate.is_open else max(0.0, gate.until - now),
+                    kind=gate.kind if gate.hits else None,
+                    message=gate.message,
+                    failures=gate.hits,
+                    attempts=entry.attempts,
+                    successes=entry.successes,
+                    latency=entry.latency,
+                )
+            )
+        return found

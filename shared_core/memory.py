@@ -1,0 +1,51 @@
+"""What is known of all targets: health, cooldowns, the retry budget, and what refusals taught. Shared and long-lived.
+
+One lock guards all of it. Walks decide under the lock and the drivers act outside it: nothing here waits, calls out
+or reads a clock, so it is held for microseconds.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from shared_core.budget import RetryBudget
+from shared_core.cooldown import Cooldowns
+from shared_core.health import ProviderHealthRegistry
+from shared_core.learnt import Learnt
+from shared_core.policy import FailoverPolicy
+
+__all__ = ["Memory"]
+
+
+class Memory:
+    """The shared memory of one manager.
+
+    Attributes:
+        lock: Held around every use of the rest.
+        health: Health of models.
+        cooldowns: Cooldowns of profiles.
+        budget: Tokens for repetitions in place.
+    """
+
+    def __init__(self, policy: FailoverPolicy) -> None:
+        self.lock = threading.RLock()
+        self.health = ProviderHealthRegistry(policy)
+        self.cooldowns = Cooldowns()
+        self.budget = RetryBudget(policy.retry_budget, policy.retry_reserve)
+        self._learnt: dict[str, Learnt] = {}
+
+    def learnt(self, model: str) -> Learnt:
+        """What is known of `model`, a canonical model string."""
+        return self._learnt.setdefault(model, Learnt())
+
+    def reset(self, model: str | None = None) -> None:
+        """Forgets what is held against `model` and the profiles that it uses, or against everything."""
+        with self.lock:
+            self.health.reset(model)
+            if model is None:
+                self.cooldowns.reset()
+                self._learnt.clear()
+                return
+            provider, _, name = model.partition("/")
+            self.cooldowns.reset(provider, name)
+            self._learnt.pop(model, None)
