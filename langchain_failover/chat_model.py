@@ -234,6 +234,18 @@ class ChatFailover(FailoverSettings):
 
     # What others ask of the model
 
+    def explain(self, messages: LanguageModelInput = "", **kwargs: Any) -> Any:
+        """What would be tried for this call, in what order, and what would be skipped and why; nobody is asked.
+
+        Args:
+            messages: The input of the call; may be left out where only the chain matters.
+            **kwargs: Its options, as for `invoke`.
+
+        Returns:
+            What `FailoverManager.explain` says.
+        """
+        return self._engine.explain(prepare(self, self._convert_input(messages).to_messages(), None, kwargs).request)
+
     def get_token_ids(self, text: str) -> list[int]:
         """One number for each token of `text`, by `custom_get_token_ids` or by an estimate that needs no download."""
         return token_ids(text) if self.custom_get_token_ids is None else self.custom_get_token_ids(text)

@@ -29,7 +29,6 @@ _SAMPLING = (
     "seed",
     "presence_penalty",
     "frequency_penalty",
-    "parallel_tool_calls",
     "reasoning_effort",
     "user",
 )
@@ -61,7 +60,11 @@ def prepare(
     Raises:
         ConfigurationError: An option cannot be read.
     """
-    given = {name: value for name, value in under_own_names(options).items() if name not in _LANGCHAIN_OWN}
+    given = {
+        name: value
+        for name, value in under_own_names(options).items()
+        if name not in _LANGCHAIN_OWN and value is not None
+    }
     count = given.pop("n", None)
     if count not in {None, 1}:
         raise ConfigurationError(f"n must be 1, got {count}: a chain gives one answer; use batch for several")
@@ -72,7 +75,7 @@ def prepare(
     headers = given.pop("extra_headers", None) or {}
     model = given.pop("model", None) or settings.model
     fallbacks = _names(given.pop("fallback_models", None))
-    tools = _tools(given)
+    tools = _tools(settings, given)
     body = given.pop("extra_body", None) or {}
     request = LLMRequest(
         messages=to_messages(messages),
@@ -103,12 +106,18 @@ def _policy(settings: FailoverSettings, given: dict[str, Any]) -> FailoverPolicy
     return settings.laid_over(base, changes, retries)
 
 
-def _tools(given: dict[str, Any]) -> dict[str, Any]:
+def _tools(settings: FailoverSettings, given: dict[str, Any]) -> dict[str, Any]:
     """The fields of the request that concern tools and the form of the answer."""
+    parallel = _first(given.pop("parallel_tool_calls", None), settings.parallel_tool_calls)
     strict = given.pop("strict", None)
     raw_tools = given.pop("tools", None) or ()
     tools = tuple(to_tool(tool, strict=strict) for tool in raw_tools)
     # `strict` is about the tools; a format says for itself whether it is.
     response_format = to_response_format(given.pop("response_format", None))
     tool_choice = to_tool_choice(given.pop("tool_choice", None), tools)
-    return {"tools": tools, "tool_choice": tool_choice, "response_format": response_format}
+    return {
+        "tools": tools,
+        "tool_choice": tool_choice,
+        "parallel_tool_calls": parallel if tools else None,  # refused where there are no tools
+        "response_format": response_format,
+    }

@@ -298,12 +298,16 @@ class FailoverSettings(BaseChatModel):
 def _with_first_provider(given: dict[str, Any]) -> dict[str, Any]:
     """`given` with `api_key` and `base_url` as a profile and a URL of the first model's provider."""
     key, url = given.pop("api_key", None), given.pop("base_url", None)
+    short = {"profiles": None if key is None else {"default": key}, "base_urls": url}
     if key is None and url is None:
         return given
-    provider, _ = ProviderRegistry(
-        vendors=to_vendors(given.get("vendors")), aliases=given.get("aliases")
-    ).resolve_model(given.get("model") or "")
-    for name, value in (("profiles", key and {"default": key}), ("base_urls", url)):
+    fallbacks = given.get("fallbacks") or ()
+    chain = merge_models([given.get("model") or ""], [fallbacks] if isinstance(fallbacks, str) else fallbacks)
+    if not chain:
+        raise ConfigurationError("api_key and base_url are about the first model, and there is none")
+    registry = ProviderRegistry(vendors=to_vendors(given.get("vendors")), aliases=given.get("aliases"))
+    provider, _ = registry.resolve_model(chain[0])
+    for name, value in short.items():
         if value is not None:
             others = given.get(name) or {}
             if provider in others:

@@ -2,9 +2,9 @@
 
 Owns construction (both faces take the same arguments), the policy of a call, and dumps, pickles, copies and reprs.
 
-Invariants: keys, clients, hooks and vendors live in the manager alone, so that no dump, pickle or repr can hold them;
-what is loaded builds a manager of its own, with keys from the environment; copies made inside the process share the
-manager, and with it the memory of what is down.
+Invariants: keys, clients and hooks live in the manager alone, so that no dump, pickle or repr can hold them; what is
+loaded builds a manager of its own, with keys from the environment; copies made inside the process share the manager,
+and with it the memory of what is down.
 """
 
 from __future__ import annotations
@@ -208,9 +208,9 @@ class ConfiguredLLM(FunctionCallingLLM):
         return self._latest[2]
 
 
-def _named(given: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
+def _named(given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
     """The settings under our own names."""
-    names = [*fields, *_ENGINE]
+    names = [*known, *_ENGINE]
     found: dict[str, Any] = {}
     for name, value in given.items():
         if name in _ELSEWHERE:
@@ -234,8 +234,9 @@ def _explained(error: ValidationError) -> str:
 
 
 def _row(vendor: Vendor) -> dict[str, Any]:
-    """What is unusual about a vendor; its headers are left out, since they may hold a key."""
+    """What is unusual about a vendor, without its headers and whatever else may hold a key."""
     values = {field.name: getattr(vendor, field.name) for field in fields(vendor) if field.name != "headers"}
+    values["query"] = {name: value for name, value in vendor.query.items() if not _SECRET.search(name)}
     if vendor.base_url:
         values["base_url"] = _without_credentials(vendor.base_url)
     return {name: _plain(value) for name, value in values.items() if value != getattr(_USUAL_VENDOR, name)}

@@ -34,6 +34,7 @@ class Intake:
     Attributes:
         has_content: Something that bears content came.
         has_tools: A tool-call delta came.
+        has_moved: The newest batch bore content.
         is_shown: Some of it was let through to the caller.
         finish: The protocol's own end, once it came.
         usage: The newest usage.
@@ -49,6 +50,7 @@ class Intake:
         "error",
         "finish",
         "has_content",
+        "has_moved",
         "has_tools",
         "is_shown",
         "usage",
@@ -59,6 +61,7 @@ class Intake:
         self._held: list[StreamEvent] = []
         self._text: list[str] = []
         self.has_content = False
+        self.has_moved = False
         self.has_tools = False
         self.is_shown = False
         self.finish: Finish | None = None
@@ -78,15 +81,16 @@ class Intake:
         be replaced unseen.
         """
         held = self._held
+        self.has_moved = False
         for event in batch:
             match event:
                 case TextDelta():
-                    self.has_content = True
+                    self.has_moved = True
                     self._text.append(event.text)
                 case ReasoningDelta() | RefusalDelta():
-                    self.has_content = True
+                    self.has_moved = True
                 case ToolCallDelta():
-                    self.has_content = self.has_tools = True
+                    self.has_moved = self.has_tools = True
                 case Usage():
                     self.usage = event
                 case Details():
@@ -101,6 +105,7 @@ class Intake:
                 case _:
                     assert_never(event)
             held.append(event)
+        self.has_content = self.has_content or self.has_moved
         if self._hold or not self.has_content or (self.error is not None and not self.is_shown):
             return ()
         self._held = []
@@ -117,7 +122,7 @@ class Intake:
         if finish.reason == "error":
             text = f"the answer ended in {finish.raw!r}"
             self.error = ProviderError(text, kind=ErrorKind.TRANSIENT, code="finish_error")
-        elif finish.reason == "content_filter" and not self.has_content:
+        elif finish.reason == "content_filter" and not (self.has_content or self.has_moved):
             # With content it is an answer cut short that says so, as with "length"; without any it is a refusal.
             text = f"no answer: {finish.raw}"
             self.error = ProviderError(text, kind=ErrorKind.CONTENT_FILTER, code=finish.raw or None)
@@ -125,7 +130,7 @@ class Intake:
     def _see(self, chunk: MemberChunk) -> None:
         if chunk.text:
             self._text.append(chunk.text)
-        self.has_content = self.has_content or chunk.has_content
+        self.has_moved = self.has_moved or chunk.has_content
         self.has_tools = self.has_tools or chunk.has_tool_call
         if chunk.usage is not None:
             self.usage = chunk.usage

@@ -191,7 +191,7 @@ RULES: Final = (
                 prompt|messages?|context|conversation|text)
             """,
             rf"""
-                (?:inputs?|prompts?|messages)\b{_S}{{0,30}}(?:tokens?|length|count){_S}{{0,60}}(?:exceed|must (?:be|
+                (?:input|prompt|messages){_S}{{0,30}}(?:tokens?|length|count){_S}{{0,60}}(?:exceed|must (?:be|
                 have)|too|greater|longer|larger|limit)
             """,
             rf"exceed{_S}{{0,40}}(?:max(?:imum)?|limit|allowed){_S}{{0,40}}(?:tokens?|length|prompt|input size)",

@@ -10,7 +10,7 @@ time. Nothing here retries.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
@@ -175,12 +175,12 @@ class Provider(Protocol):
     def name(self) -> str:
         """Provider's name, as in model strings."""
 
-    def stream(self, attempted: Attempted, guard: Guard) -> Iterator[Sequence[WireEvent]]:
+    def stream(self, attempted: Attempted, guard: Guard) -> Generator[Sequence[WireEvent], None, None]:
         """The answer as batches of events, one batch a network read; an empty batch shows life without content.
 
         Raises:
             ProviderError: Whatever went wrong; already classified.
         """
 
-    def astream(self, attempted: Attempted) -> AsyncIterator[Sequence[WireEvent]]:
+    def astream(self, attempted: Attempted) -> AsyncGenerator[Sequence[WireEvent], None]:
         """The same, natively async. Timers act by cancelling the read."""

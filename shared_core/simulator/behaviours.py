@@ -117,6 +117,12 @@ class Fault:
     opening: bool = True
     reply: Reply = field(default_factory=Reply)
 
+    def __post_init__(self) -> None:
+        if self.interval <= 0 or (self.after is not None and self.after < 0):
+            raise ConfigurationError(
+                f"interval must be above 0 and after at least 0, got {self.interval}, {self.after}"
+            )
+
     @classmethod
     def status(cls, status: int, body: Any = None, headers: Mapping[str, str] = _EMPTY, *, delay: float = 0.0) -> Fault:
         """A whole HTTP response: any status, any body (JSON value or text) and headers.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from types import TracebackType
@@ -18,12 +18,11 @@ from typing import Any, Self
 
 from shared_core.simulator.connection import Connection
 from shared_core.simulator.desk import Desk
+from shared_core.simulator.listener import Listener
 from shared_core.simulator.recorder import Connections, RequestRecord
 from shared_core.simulator.script import Scripted
 
 __all__ = ["Simulator"]
-
-_PASSES = 5  # of the event loop, after which a connection that was just being accepted is surely there to be closed
 
 
 class Simulator:
@@ -44,7 +43,7 @@ class Simulator:
 
     Args:
         scripts: Behaviours by model name, as for `script`; a sequence as a list.
-        host: Address to listen on.
+        host: IPv4 address to listen on.
         port: Port to listen on; 0 takes a free one.
         largest_body: Requests with a larger body get a 413.
         strict: Refuse conversations that the providers refuse: unpaired tool calls, foreign signatures, empty text …
@@ -128,9 +127,9 @@ class Simulator:
         """
         self._desk.recorder.wait_for(predicate, timeout)
 
-    async def await_for(self, predicate: Callable[[], Any], timeout: float = 5.0) -> None:  # noqa: ASYNC109
-        """`wait_for` without blocking the event loop."""
-        await asyncio.to_thread(self.wait_for, predicate, timeout)
+    def await_for(self, predicate: Callable[[], Any], timeout: float = 5.0) -> Awaitable[None]:
+        """`wait_for` without blocking the event loop: `await sim.await_for(…)`."""
+        return asyncio.to_thread(self.wait_for, predicate, timeout)
 
     def clear(self) -> None:
         """Forgets all scripts, what the rules remember, and all requests; connections stay open and counted."""
@@ -189,18 +188,14 @@ class Simulator:
             listening.set_exception(error)
 
     async def _listen(self, listening: Future[None]) -> None:
-        loop = asyncio.get_running_loop()
         stopping = asyncio.Event()
-        server = await loop.create_server(lambda: Connection(self._desk), self._host, self._port, backlog=2048)
-        self._port = server.sockets[0].getsockname()[1]
-        self._stop = partial(loop.call_soon_threadsafe, stopping.set)
+        listener = Listener(self._host, self._port, lambda: Connection(self._desk))
+        self._port = listener.port
+        self._stop = partial(asyncio.get_running_loop().call_soon_threadsafe, stopping.set)
         listening.set_result(None)
         await stopping.wait()
         self._stop = None
-        server.close()
-        for _ in range(_PASSES):
-            for connection in list(self._desk.connections):
-                connection.stop()
-                await connection.lost.wait()
-            await asyncio.sleep(0)
-        await server.wait_closed()
+        await listener.close()
+        for connection in list(self._desk.connections):
+            connection.stop()
+            await connection.lost.wait()

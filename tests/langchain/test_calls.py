@@ -323,6 +323,16 @@ def test_a_closed_stream_is_abandoned(sim: Simulator, llm: ChatFailover) -> None
     assert llm.invoke("x").response_metadata["failover"]["model"] == "openai/first"
 
 
+async def test_a_closed_async_stream_is_abandoned(sim: Simulator, llm: ChatFailover) -> None:
+    """Leaving the loop over an async stream closes the connection too."""
+    sim.script("first", Reply(chunks=["a"] * 200, delay_chunk=0.05))
+    stream = llm.astream("x")
+    await anext(stream)
+    await stream.aclose()  # type: ignore[attr-defined]  # a generator
+    await sim.await_for(lambda: sim.requests[0].aborted)
+    assert not sim.requests_for("second")
+
+
 async def test_a_cancelled_call_is_abandoned(sim: Simulator, llm: ChatFailover) -> None:
     """Likewise in async code."""
     sim.script("first", "silent")

@@ -56,6 +56,8 @@ MINE = Vendor(name="mine", base_url="http://127.0.0.1:1/v1", key_env=("MINE_KEY"
         ({"model": "openai/a", "profiles": [SECRET]}, "profiles"),
         ({"model": "openai/a", "vendors": [{"nom": "x"}]}, "vendor"),
         ({"model": "openai/a", "api_key": SECRET, "profiles": {"openai": {"main": SECRET}}}, "profiles"),
+        ({"model": "openai/a", "api_key": ""}, "'default' of 'openai' has no key"),
+        ({"api_key": SECRET}, "first model"),
         ({"model": "nowhere/a"}, "nowhere"),
         ({"model": "openai/a", "fallbacks": ["nowhere/a"]}, "nowhere"),
     ],

@@ -18,7 +18,7 @@ from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.workflow import Context
 
 from shared_core.simulator import Reply, Simulator, ToolCall
-from tests.llamaindex.conformance import add, weather
+from tests.llamaindex.conformance import Person, add, weather
 from tests.llamaindex.conftest import Maker
 
 pytestmark = [
@@ -129,3 +129,11 @@ async def test_a_workflow_of_agents_survives_a_handoff(make_llm: Maker, sim: Sim
     assert [result.tool_name for result in results] == ["handoff", "add"]
     outputs = [event for event in seen if isinstance(event, AgentOutput)]
     assert [(found.raw or {}).get("finish_reason") for found in outputs] == ["tool_calls", "tool_calls", "stop"]
+
+
+async def test_an_agent_ends_with_an_object(make_llm: Maker, sim: Simulator) -> None:
+    """An agent with an output class turns its conversation into an object, by the fallback if need be."""
+    sim.script("gpt-4.1", Reply(tool_calls=[ADD]), Reply("It is 7"), "503")
+    sim.script("claude-sonnet-4-5", Reply(tool_calls=[ToolCall("Person", {"name": "Ann", "age": 7})]))
+    output = await FunctionAgent(tools=[add], llm=make_llm(), output_cls=Person).run("3 and 4")
+    assert output.get_pydantic_model(Person) == Person(name="Ann", age=7)

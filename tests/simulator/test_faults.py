@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from shared_core.errors import ConfigurationError
 from shared_core.simulator import Fault, Reply, Simulator
 
 TEXT = Reply("one two three")
@@ -238,6 +239,13 @@ def test_the_answer_may_come_in_the_wrong_form(sim: Simulator, client: httpx.Cli
     assert tongue.whole_text(whole.json()) == "You said: Hi you"
     assert typed.headers["content-type"] == "text/plain"
     assert tongue.streamed_text(typed.content) == "You said: Hi you"
+
+
+@pytest.mark.parametrize("make", [lambda: Fault.cut(-1), lambda: Fault.keepalive(1, interval=0)])
+def test_impossible_faults_are_refused(make: Callable[[], Fault]) -> None:
+    """Less than no chunk, or keepalives without a pause."""
+    with pytest.raises(ConfigurationError, match="interval must be above 0"):
+        make()
 
 
 def test_a_line_may_be_huge(sim: Simulator, client: httpx.Client, tongue: Any) -> None:

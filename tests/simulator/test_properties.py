@@ -182,7 +182,12 @@ def test_a_cut_stream_is_a_prefix(path: str, after: int, where: Any, data: st.Da
         tool_calls=data.draw(st.sampled_from([(), (ToolCall("f", {"a": "é"}), ToolCall("g"))])),
     )
     whole = stream_of(path, reply)
-    for fault in (Fault.cut(after, where=where, reply=reply), Fault.truncated(after, reply=reply)):
+    faults = (
+        Fault.cut(after, where=where, reply=reply),
+        Fault.reset(after, reply=reply),
+        Fault.truncated(after, reply=reply),
+    )
+    for fault in faults:
         broken = stream_of(path, fault)
         assert whole.startswith(broken)
         assert len(broken) < len(whole)

@@ -251,6 +251,29 @@ def swallow(client: httpx.Client, url: str, body: Any) -> None:
         return
 
 
+@pytest.mark.parametrize("is_closed_meanwhile", [False, True])
+def test_a_shortage_of_file_descriptors_passes(is_closed_meanwhile: bool) -> None:
+    """A client that can't be accepted for now is served as soon as it can be; closing does not wait for that."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Simulator() as sim, socket.socket() as client:
+        address = (sim.url.removeprefix("http://").split(":")[0], int(sim.url.rpartition(":")[2]))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            client.connect(address)
+            client.sendall(b"GET /v1/models HTTP/1.1\r\n\r\n")
+            with pytest.raises(TimeoutError):
+                sim.wait_for(lambda: sim.requests, timeout=0.1)
+            if is_closed_meanwhile:
+                sim.close()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if not is_closed_meanwhile:
+            client.settimeout(5)
+            assert client.recv(100).startswith(b"HTTP/1.1 200 OK")
+    assert sim.connections == Connections(int(not is_closed_meanwhile), 0)
+
+
 def test_closing_while_clients_connect_leaves_no_connection() -> None:
     """Also those that were accepted at the very last moment."""
     for _ in range(20):
@@ -265,7 +288,7 @@ def test_closing_while_clients_connect_leaves_no_connection() -> None:
 
         thread = threading.Thread(target=connect)
         thread.start()
-        sim.wait_for(lambda: sim.connections.accepted > 10)  # noqa: B023
+        sim.wait_for(lambda recorder=sim: recorder.connections.accepted > 10)
         sim.close()
         thread.join(5)
         for client in clients:

@@ -1,0 +1,113 @@
+"""API keys by provider and profile name. The only room that sees a key before the HTTP header does.
+
+A key is a string, a `SecretStr`, or a function that returns one (rotating tokens); it is read anew for every call, as
+are environment variables, so that a changed key takes effect at once. Outside, a profile is its name and a fingerprint
+that changes with the key's value and means nothing in another process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from pydantic import SecretStr
+
+from shared_core.chain import Profile
+from shared_core.errors import ConfigurationError
+from shared_core.providers.base import Vendor
+
+__all__ = ["Credentials", "Key"]
+
+Key: TypeAlias = str | SecretStr | Callable[[], str]
+
+_DEFAULT = "default"
+
+
+class Credentials:
+    """The keys of one manager.
+
+    Args:
+        profiles: Keys by provider and profile name.
+        order: Order of the profiles by provider; without it, the order in which they were given.
+        canonical: Gives a provider's own name for a name or alias.
+
+    Raises:
+        ConfigurationError: A profile has no key, or `order` names a profile that does not exist.
+    """
+
+    def __init__(
+        self,
+        profiles: Mapping[str, Mapping[str, Key]] | None,
+        order: Mapping[str, Sequence[str]] | None,
+        canonical: Callable[[str], str],
+    ) -> None:
+        self._keys: dict[str, dict[str, Key]] = {}
+        for provider, keys in (profiles or {}).items():
+            if not isinstance(keys, Mapping) or not keys:
+                raise ConfigurationError(f"profiles[{provider!r}] must map at least one profile name to a key")
+            for profile, key in keys.items():
+                _check(provider, profile, key)
+            self._keys[canonical(provider)] = dict(keys)
+        self._order: dict[str, tuple[str, ...]] = {}
+        for provider, names in (order or {}).items():
+            known = self._keys.get(canonical(provider), {_DEFAULT: ""})
+            if isinstance(names, str) or not names or not set(names) <= set(known):
+                raise ConfigurationError(f"order[{provider!r}] must list profiles of {sorted(known)}, got {names!r}")
+            self._order[canonical(provider)] = tuple(dict.fromkeys(names))
+
+    def __repr__(self) -> str:
+        return f"Credentials({ {provider: list(keys) for provider, keys in self._keys.items()} })"
+
+    def profiles(self, vendor: Vendor) -> tuple[Profile, ...]:
+        """The profiles of a vendor in order, each with the reason if it has no key now."""
+        names = self._order.get(vendor.name) or tuple(self._keys.get(vendor.name, (_DEFAULT,)))
+        return tuple(self._profile(vendor, name) for name in names)
+
+    def _profile(self, vendor: Vendor, name: str) -> Profile:
+        try:
+            key = self.key(vendor, name)
+        except ConfigurationError as error:
+            return Profile(name, unavailable=str(error))
+        return Profile(name, "" if key is None else f"{hash(key.get_secret_value()):x}")
+
+    def key(self, vendor: Vendor, profile: str) -> SecretStr | None:
+        """The key to send now; None if the vendor needs none and there is none.
+
+        Raises:
+            ConfigurationError: There is no key, with the words for the trail.
+        """
+        given = self._keys.get(vendor.name)
+        if given is not None:
+            return _read(vendor.name, profile, given[profile])
+        for variable in vendor.key_env:
+            value = os.environ.get(variable, "").strip()
+            if value:
+                return SecretStr(value)
+        if not vendor.needs_key:
+            return None
+        where = f"set {' or '.join(vendor.key_env)}, or give " if vendor.key_env else "give "
+        raise ConfigurationError(f"no API key: {where}profiles={{{vendor.name!r}: {{'main': …}}}}")
+
+
+def _check(provider: str, profile: str, key: object) -> None:
+    if not isinstance(profile, str) or not profile.strip():
+        raise ConfigurationError(f"profiles[{provider!r}] has a profile without a name")
+    value = key.get_secret_value() if isinstance(key, SecretStr) else key
+    if not (callable(value) or (isinstance(value, str) and value.strip())):
+        raise ConfigurationError(f"profile {profile!r} of {provider!r} has no key")
+
+
+def _read(provider: str, profile: str, key: Key) -> SecretStr:
+    if isinstance(key, SecretStr):
+        return key
+    if isinstance(key, str):
+        return SecretStr(key.strip())
+    try:
+        value = key()
+    except Exception as error:
+        # The function's own words might hold the key.
+        raise ConfigurationError(f"the key function of profile {profile!r} raised {type(error).__name__}") from error
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError(f"the key function of profile {profile!r} of {provider!r} returned no key")
+    return SecretStr(value.strip())

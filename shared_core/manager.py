@@ -1,0 +1,305 @@
+"""`FailoverManager`: the engine's front door.
+
+It holds what lives long (settings, keys, providers, the shared memory) and starts a walk for each call. Given to
+several models, of either framework, it is one shared memory of what is down. It is thread-safe, and usable from any
+number of event loops.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from shared_core.answer import Answer
+from shared_core.chain import Link, Profile, merge_models
+from shared_core.classify import ClassifierRule
+from shared_core.credentials import Credentials, Key
+from shared_core.drive import Journey, adrive, drive
+from shared_core.errors import ConfigurationError, ErrorKind, ProviderError
+from shared_core.events import StreamEvent, WireEvent
+from shared_core.hooks import Hooks
+from shared_core.memory import Memory
+from shared_core.policy import FailoverPolicy
+from shared_core.providers.base import Attempted, Provider, Vendor
+from shared_core.providers.clients import Clients
+from shared_core.providers.models import describe
+from shared_core.registry import ProviderRegistry
+from shared_core.request import LLMRequest
+from shared_core.timers import SyncGuard
+from shared_core.views import Explanation, HealthSnapshot, ProfileHealth
+from shared_core.walk import Attempt, Walk
+
+__all__ = ["FailoverManager"]
+
+
+class FailoverManager:
+    """Walks chains of models and API-key profiles.
+
+    Args:
+        fallbacks: Model strings that end every chain.
+        profiles: API keys by provider and profile name; strings, `SecretStr`, or functions that return a key. Without
+            them the usual environment variables count.
+        order: Order of the profiles by provider.
+        base_urls: Addresses by provider.
+        vendors: Vendor rows beside the built-in ones.
+        aliases: Names for model strings.
+        policy: Settings of the walk.
+        hooks: Functions to call when something happens.
+        http_client: Client for sync calls; the caller closes it.
+        http_async_client: Client for async calls, all of one event loop; the caller closes it.
+        rules: Classifier rules that come before the built-in ones.
+        clock: Monotonic clock in seconds.
+
+    Raises:
+        ConfigurationError: A setting is wrong.
+
+    Example:
+        >>> from shared_core.messages import Message
+        >>> from shared_core.simulator import Simulator
+        >>> with Simulator() as sim, FailoverManager(base_urls={"local": sim.base_url}) as manager:
+        ...     answer = manager.complete(LLMRequest(model="local/any", messages=(Message.of("user", "Hello"),)))
+        >>> answer.report.model
+        'local/any'
+    """
+
+    def __init__(
+        self,
+        *,
+        fallbacks: Sequence[str] = (),
+        profiles: Mapping[str, Mapping[str, Key]] | None = None,
+        order: Mapping[str, Sequence[str]] | None = None,
+        base_urls: Mapping[str, str] | None = None,
+        vendors: Iterable[Vendor] | None = None,
+        aliases: Mapping[str, str] | None = None,
+        policy: FailoverPolicy | None = None,
+        hooks: Hooks | None = None,
+        http_client: httpx.Client | None = None,
+        http_async_client: httpx.AsyncClient | None = None,
+        rules: Sequence[ClassifierRule] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.policy = policy or FailoverPolicy()
+        self._clients = Clients(http_client, http_async_client)
+        self.registry = ProviderRegistry(
+            vendors=vendors, aliases=aliases, base_urls=base_urls, clients=self._clients, rules=rules
+        )
+        self._credentials = Credentials(profiles, order, self.registry.canonical)
+        self._fallbacks = merge_models(fallbacks)
+        self.require(self._fallbacks)
+        self._memory = Memory(self.policy)
+        self._hooks = hooks
+        self._rules = rules
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+
+    def require(self, models: Iterable[str]) -> None:
+        """Checks model strings, so that a mistake shows where it is made.
+
+        Raises:
+            ConfigurationError: One is not a model string, or its provider is not known and has no address.
+        """
+        for model in merge_models(models):
+            provider, _ = self.registry.resolve_model(model)
+            self.registry.get(provider)
+
+    # Calls
+
+    def stream(
+        self, request: LLMRequest, *, hold: bool = False, policy: FailoverPolicy | None = None
+    ) -> Generator[StreamEvent, None, None]:
+        """Answers as a stream of events, `End` last. Closing the generator abandons the call.
+
+        Args:
+            request: What is asked.
+            hold: Show nothing before the whole answer is there, so that a broken stream is asked for again elsewhere.
+            policy: Settings for this call alone; what the shared memory was built with stays.
+
+        Raises:
+            ChainExhaustedError: No target answered.
+            RequestRejectedError: The request itself was refused.
+            StreamInterruptedError: The stream broke after something had been shown.
+            ConfigurationError: The chain is empty or a model string is wrong.
+        """
+        return drive(self._journey(request, hold, policy))
+
+    def astream(
+        self, request: LLMRequest, *, hold: bool = False, policy: FailoverPolicy | None = None
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """The same as `stream`, natively async."""
+        return adrive(self._journey(request, hold, policy))
+
+    def complete(self, request: LLMRequest, *, policy: FailoverPolicy | None = None) -> Answer:
+        """Answers whole; raises as `stream` does, but a broken stream fails over."""
+        return Answer.collect(self.stream(request, hold=True, policy=policy))
+
+    async def acomplete(self, request: LLMRequest, *, policy: FailoverPolicy | None = None) -> Answer:
+        """The same as `complete`, natively async."""
+        return Answer.collect([event async for event in self.astream(request, hold=True, policy=policy)])
+
+    def _journey(self, request: LLMRequest, hold: bool, policy: FailoverPolicy | None) -> Journey:
+        policy = policy or self.policy
+        chain = self.chain(request)
+        with self._memory.lock:
+            walk = Walk(
+                chain,
+                memory=self._memory,
+                policy=policy,
+                now=self._clock(),
+                max_tokens=request.max_tokens,
+                deadline=request.deadline,
+            )
+        door = _Door(request, self.registry, self._credentials)
+        return Journey(walk, self._memory, door, hold, policy.linger, self._hooks, self._rules, self._clock)
+
+    # The chain
+
+    def chain(self, request: LLMRequest) -> tuple[Link, ...]:
+        """The links that a call would walk: the request's model, its fallbacks, then the manager's.
+
+        Raises:
+            ConfigurationError: There is none, or one is not a model string.
+        """
+        names = merge_models([request.model], request.fallback_models, self._fallbacks)
+        if not names:
+            raise ConfigurationError("LLM request has no model resolved")
+        links: dict[str, Link] = {}
+        for name in names:
+            link = self._link(name)
+            links.setdefault(link.name, link)
+        return tuple(links.values())
+
+    def _link(self, name: str) -> Link:
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = self._know(name)
+        try:
+            self.registry.get(known.provider)
+        except ConfigurationError as error:
+            return Link(known.provider, known.model, unavailable=str(error))
+        profiles = (Profile("default"),) if known.vendor is None else self._credentials.profiles(known.vendor)
+        return Link(known.provider, known.model, profiles, None, known.thinks_silently, known.window)
+
+    def _know(self, name: str) -> _Known:
+        provider, model = self.registry.resolve_model(name)
+        vendor = self.registry.vendor(provider)
+        info = describe(provider, model)
+        silent = vendor.thinks_silently if vendor is not None else None
+        return _Known(
+            provider,
+            model,
+            vendor,
+            thinks_silently=silent is not None and re.search(silent, model) is not None,
+            window=info.context_window if info is not None else None,
+        )
+
+    # What it knows
+
+    def explain(self, request: LLMRequest) -> Explanation:
+        """What a call would try now, in what order, and what it would skip and why. Asks nobody, changes nothing."""
+        chain = self.chain(request)
+        with self._memory.lock:
+            return Explanation.of(chain, self._memory, self._clock())
+
+    def health(self) -> HealthSnapshot:
+        """What is known of every model and profile now."""
+        with self._memory.lock:
+            now = self._clock()
+            return HealthSnapshot(
+                models=tuple(self._memory.health.snapshot(now)),
+                profiles=tuple(ProfileHealth.of(scope, gate, now) for scope, gate in self._memory.cooldowns),
+            )
+
+    def reset(self, model: str | None = None) -> None:
+        """Forgets what is held against `model` and the profiles that it uses, or against everything."""
+        self._memory.reset(None if model is None else self._name(model))
+
+    def disable(self, model: str, reason: str) -> None:
+        """Takes `model` out until `enable` or `reset`."""
+        with self._memory.lock:
+            self._memory.health.disable(self._name(model), reason)
+
+    def enable(self, model: str) -> None:
+        """Lets `model` in again."""
+        with self._memory.lock:
+            self._memory.health.enable(self._name(model))
+
+    def _name(self, model: str) -> str:
+        return "/".join(self.registry.resolve_model(model))
+
+    # Life
+
+    def close(self) -> None:
+        """Closes the connections of sync calls; they are opened anew if needed."""
+        self._clients.close()
+
+    async def aclose(self) -> None:
+        """Closes the connections of the running loop's calls and of sync calls."""
+        await self._clients.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What does not change about a model string."""
+
+    provider: str
+    model: str
+    vendor: Vendor | None
+    thinks_silently: bool
+    window: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """Sends the attempts of one call."""
+
+    request: LLMRequest
+    registry: ProviderRegistry
+    credentials: Credentials
+
+    def open(self, attempt: Attempt, guard: SyncGuard) -> Generator[Sequence[WireEvent], None, None]:
+        return self._provider(attempt).stream(self._attempted(attempt), guard)
+
+    def aopen(self, attempt: Attempt) -> AsyncGenerator[Sequence[WireEvent], None]:
+        return self._provider(attempt).astream(self._attempted(attempt))
+
+    def _provider(self, attempt: Attempt) -> Provider:
+        return self.registry.get(attempt.target.link.provider)
+
+    def _attempted(self, attempt: Attempt) -> Attempted:
+        link, profile = attempt.target.link, attempt.target.profile
+        vendor = self.registry.vendor(link.provider)
+        try:
+            key = None if vendor is None else self.credentials.key(vendor, profile.name)
+        except ConfigurationError as error:
+            raise ProviderError(str(error), kind=ErrorKind.AUTH, code="no_key") from error
+        return Attempted(
+            request=replace(self.request, model=link.model, max_tokens=attempt.max_tokens),
+            profile=profile.name,
+            key=key,
+            connect_timeout=attempt.connect_timeout,
+            read_timeout=max(attempt.first_token_timeout, attempt.idle_timeout),
+            omit=attempt.omit,
+            renames=attempt.renames,
+        )

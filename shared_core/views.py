@@ -1,0 +1,116 @@
+"""Snapshots for people: what a call would try (`Explanation`) and what is down (`HealthSnapshot`).
+
+Both are plain frozen data that print as a table. They hold no key and no message content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared_core.chain import Link
+from shared_core.cooldown import Scoped
+from shared_core.errors import ErrorKind
+from shared_core.gate import Gate, GateState
+from shared_core.health import ModelHealth
+from shared_core.memory import Memory
+from shared_core.verdict import judge_link, judge_profile
+
+__all__ = ["Candidate", "Explanation", "HealthSnapshot", "ProfileHealth"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One target of the chain. `skip` is None if it would be attempted; `profile` is None for a whole model."""
+
+    model: str
+    profile: str | None
+    skip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What would be tried, in order, and what skipped and why."""
+
+    candidates: tuple[Candidate, ...]
+
+    @classmethod
+    def of(cls, chain: Sequence[Link], memory: Memory, now: float) -> Explanation:
+        """Judges every target of the chain. The caller holds the memory's lock."""
+        found = []
+        for link in chain:
+            verdict = judge_link(link, memory, now, None)
+            if verdict is not None:
+                found.append(Candidate(link.name, None, verdict.reason))
+                continue
+            for profile in link.profiles:
+                verdict = judge_profile(link, profile, memory, now, None)
+                found.append(Candidate(link.name, profile.name, None if verdict is None else verdict.reason))
+        return cls(tuple(found))
+
+    def __str__(self) -> str:
+        rows = [
+            (str(number), candidate.model, candidate.profile or "-", candidate.skip or "would be tried")
+            for number, candidate in enumerate(self.candidates, 1)
+        ]
+        return _table(("", "model", "profile", "verdict"), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileHealth:
+    """A cooldown of one profile; `model` is None where all of the profile cools. Times are seconds."""
+
+    provider: str
+    profile: str
+    model: str | None
+    state: GateState
+    retry_after: float
+    kind: ErrorKind
+    message: str
+    hits: int
+
+    @classmethod
+    def of(cls, scope: Scoped, gate: Gate, now: float) -> ProfileHealth:
+        """The snapshot of one entry."""
+        left = 0.0 if gate.is_open else max(0.0, gate.until - now)
+        return cls(
+            scope.provider, scope.profile, scope.model, gate.state(now), left, gate.kind, gate.message, gate.hits
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSnapshot:
+    """Every known model, and every profile that was ever left alone and is not forgotten."""
+
+    models: tuple[ModelHealth, ...]
+    profiles: tuple[ProfileHealth, ...]
+
+    def __str__(self) -> str:
+        rows = [
+            (
+                model.model,
+                "disabled" if model.disabled else model.state,
+                f"{model.retry_after:.1f} s" if model.retry_after else "-",
+                f"{model.successes}/{model.attempts}",
+                "-" if model.latency is None else f"{model.latency:.2f} s",
+                model.disabled or (f"{model.kind}: {model.message}" if model.kind else "-"),
+            )
+            for model in self.models
+        ] + [
+            (
+                f"{entry.provider} [{entry.profile}]" + (f" for {entry.model}" if entry.model else ""),
+                entry.state,
+                f"{entry.retry_after:.1f} s" if entry.retry_after else "-",
+                "-",
+                "-",
+                f"{entry.kind}: {entry.message}",
+            )
+            for entry in self.profiles
+        ]
+        return _table(("target", "state", "free in", "answered", "first token", "last failure"), rows)
+
+
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)]
+    return "\n".join(line.rstrip() for line in lines)
