@@ -30,6 +30,7 @@ from langchain_failover.structured import Method, structured
 from langchain_failover.tokens import count_messages, token_ids
 from langchain_failover.tools import ToolLike, as_openai
 from shared_core.errors import FailoverError
+from shared_core.views import Explanation
 
 __all__ = ["ChatFailover"]
 
@@ -234,7 +235,7 @@ class ChatFailover(FailoverSettings):
 
     # What others ask of the model
 
-    def explain(self, messages: LanguageModelInput = "", **kwargs: Any) -> Any:
+    def explain(self, messages: LanguageModelInput = "", **kwargs: Any) -> Explanation:
         """What would be tried for this call, in what order, and what would be skipped and why; nobody is asked.
 
         Args:
@@ -242,7 +243,7 @@ class ChatFailover(FailoverSettings):
             **kwargs: Its options, as for `invoke`.
 
         Returns:
-            What `FailoverManager.explain` says.
+            The targets in order, each with the reason if it would be skipped; it prints as a table.
         """
         return self._engine.explain(prepare(self, self._convert_input(messages).to_messages(), None, kwargs).request)
 
@@ -257,7 +258,8 @@ class ChatFailover(FailoverSettings):
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         given = under_own_names(kwargs)
-        provider, name = self.resolve(given.get("model") or self.first_model)
+        asked = given.get("model") or self.chain[0].name
+        provider, name = self._engine.registry.resolve_model(asked)
         params = LangSmithParams(ls_provider=provider, ls_model_name=name, ls_model_type="chat")
         temperature = given.get("temperature", self.temperature)
         if temperature is not None:

@@ -178,20 +178,21 @@ def _kept_reasoning(message: AIMessage, origin: str | None) -> Iterator[Block]:
     kept = message.additional_kwargs.get(REASONING_BLOCKS)
     text = message.additional_kwargs.get("reasoning_content")
     legacy = message.additional_kwargs.get("reasoning")
+    found: list[Any] = []
     if isinstance(kept, list):
-        for raw in kept:
-            if isinstance(raw, Mapping) and (block := to_block(raw, origin=origin, is_model_made=True)):
-                yield block
-        return
-    if not isinstance(message.content, str) and any(
+        found = [raw for raw in kept if isinstance(raw, Mapping)]
+    elif not isinstance(message.content, str) and any(
         isinstance(raw, Mapping) and raw.get("type") in REASONING_TYPES for raw in message.content
     ):
         return
-    if isinstance(text, str) and text:
-        yield Reasoning(text=text, origin=origin)
+    elif isinstance(text, str) and text:
+        found = [{"type": "reasoning", "reasoning": text}]
     elif isinstance(legacy, Mapping):  # an OpenAI Responses item, as older integrations kept it
-        item = {"type": "reasoning", **legacy}
-        if block := to_block(item, origin=origin or "openai-responses", is_model_made=True):
+        origin = origin or "openai-responses"
+        found = [{"type": "reasoning", **legacy}]
+    for raw in found:
+        block = to_block(raw, origin=origin, is_model_made=True)
+        if block is not None:
             yield block
 
 

@@ -20,13 +20,14 @@ from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_valida
 
 from langchain_failover.profile import chain_profile
 from langchain_failover.stored import policy_values, to_vendors, vendor_values
-from shared_core.chain import merge_models
+from shared_core.chain import Link, merge_models
 from shared_core.errors import ConfigurationError
 from shared_core.hooks import Hooks
 from shared_core.manager import FailoverManager
 from shared_core.policy import FailoverPolicy
 from shared_core.providers.base import Vendor
 from shared_core.registry import ProviderRegistry
+from shared_core.request import LLMRequest
 
 __all__ = ["ALIASES", "POLICY_SETTINGS", "FailoverSettings", "under_own_names"]
 
@@ -179,52 +180,37 @@ class FailoverSettings(BaseChatModel):
     def _provide_manager(self) -> Self:
         wanted = {name: getattr(self, name) for name in _ENGINE_SETTINGS}
         own = self.own_engine
-        if own is not None and own.manager is self.manager:
-            if own.settings == wanted:
-                return self
-        elif self.manager is not None:
+        if own is not None and own.manager is self.manager:  # a copy of a model, with other settings perhaps
+            is_kept = own.settings == wanted
+        else:
+            is_kept = self.manager is not None
             given = [name for name, value in wanted.items() if value]
-            if given:
+            if is_kept and given:
                 raise ConfigurationError(f"give {', '.join(given)} to the manager, which has settings of its own")
-            self._check_chain()
-            self.laid_over(self.policy)
-            return self
-        self.manager = FailoverManager(policy=self.laid_over(self.policy), **wanted)
-        self._check_chain()
-        self.own_engine = OwnEngine(self.manager, wanted)
+        policy = self.laid_over(self.policy)
+        if not is_kept:
+            self.manager = FailoverManager(policy=policy, **wanted)
+            self.own_engine = OwnEngine(self.manager, wanted)
+        self._engine.require(link.name for link in self.chain)
+        if self.profile is None:
+            self.profile = self._resolve_model_profile()
         return self
 
     @property
-    def first_model(self) -> str:
-        """First link of the chain, as it was written."""
-        own = (self.model, *self.fallbacks, *self._engine.fallbacks)
-        return next((name for name in own if name.strip()), "")
-
-    def resolve(self, model: str) -> tuple[str, str]:
-        """Provider and model id that a model string stands for."""
-        return self._engine.registry.resolve_model(model)
+    def chain(self) -> tuple[Link, ...]:
+        """The models that are tried, in order, with the manager's own fallbacks at the end."""
+        return self._engine.chain(LLMRequest(model=self.model, fallback_models=self.fallbacks))
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        # LangChain asks before the manager is there.
-        registry = (
-            ProviderRegistry(vendors=self.vendors, aliases=self.aliases)
-            if self.manager is None
-            else self.manager.registry
-        )
-        more = () if self.manager is None else self.manager.fallbacks
-        chain = merge_models([self.model], self.fallbacks, more)
-        return chain_profile(map(registry.resolve_model, chain), self.context_window)
+        if self.manager is None:
+            return None  # LangChain asks before the manager is there; `_provide_manager` asks again
+        return chain_profile(((link.provider, link.model) for link in self.chain), self.context_window)
 
     @property
     def _engine(self) -> FailoverManager:
         if self.manager is None:  # only between `__new__` and the end of `__init__`
             raise ConfigurationError("the model has no manager")
         return self.manager
-
-    def _check_chain(self) -> None:
-        has_more = self.manager is not None and self.manager.fallbacks
-        if not (self.model.strip() or any(name.strip() for name in self.fallbacks) or has_more):
-            raise ConfigurationError("the chain is empty: give `model` or `fallbacks`")
 
     def laid_over(
         self, policy: FailoverPolicy | None, changes: Mapping[str, Any] | None = None, max_retries: int | None = None

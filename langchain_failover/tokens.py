@@ -12,6 +12,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterable
+from typing import assert_never
 
 from shared_core.messages import Audio, Block, Document, Image, Message, Opaque, Reasoning, Text, ToolCall, ToolResult
 
@@ -73,3 +74,5 @@ def _of(block: Block, count: Callable[[str], int]) -> int:
             return PER_DOCUMENT
         case Opaque():
             return count(json.dumps(block.value, default=str))
+        case _:
+            assert_never(block)

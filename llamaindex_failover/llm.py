@@ -31,7 +31,6 @@ from llamaindex_failover.request import request_of
 from llamaindex_failover.responses import AsyncEvents, Events, awhole, completion, whole
 from llamaindex_failover.streaming import AsyncCall, Call, as_prompt
 from llamaindex_failover.structured import StructuredPrediction
-from shared_core.chain import merge_models
 from shared_core.providers.models import ModelInfo, describe
 from shared_core.request import LLMRequest
 
@@ -117,8 +116,7 @@ class FailoverLLM(StructuredPrediction):
 
     def _known_models(self) -> list[ModelInfo | None]:
         """What is publicly known of each model of the chain."""
-        chain = merge_models([self.model], self.fallbacks, self._manager.fallbacks)
-        return [describe(*self._manager.registry.resolve_model(name)) for name in chain]
+        return [describe(*self._manager.registry.resolve_model(name)) for name in self._chain()]
 
     def to_payload(self) -> dict[str, Any]:
         """What traces are told about this LLM; nothing secret."""

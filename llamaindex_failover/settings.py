@@ -21,20 +21,20 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import httpx
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
-    SecretStr,
     ValidationError,
     field_serializer,
     field_validator,
 )
-from shared_core.manager import FailoverManager
 
 from shared_core.chain import merge_models
+from shared_core.classify import ClassifierRule
+from shared_core.credentials import Key
 from shared_core.errors import ConfigurationError
 from shared_core.hooks import Hooks
+from shared_core.manager import FailoverManager
 from shared_core.policy import FailoverPolicy
 from shared_core.providers.base import Vendor
 
@@ -113,9 +113,9 @@ class ConfiguredLLM(FunctionCallingLLM):
         model: str = "",
         fallbacks: Sequence[str] = (),
         *,
-        profiles: Mapping[str, Mapping[str, str | SecretStr | Callable[[], str]]] | None = None,
+        profiles: Mapping[str, Mapping[str, Key]] | None = None,
         order: Mapping[str, Sequence[str]] | None = None,
-        rules: Sequence[Any] = (),
+        rules: Sequence[ClassifierRule] = (),
         hooks: Hooks | None = None,
         http_client: httpx.Client | None = None,
         http_async_client: httpx.AsyncClient | None = None,
@@ -140,10 +140,10 @@ class ConfiguredLLM(FunctionCallingLLM):
         given = {name: value for name, value in engine.items() if value}
         if manager is not None and given:
             raise ConfigurationError(f"a manager has its own settings; give {', '.join(given)} to it, not beside it")
-        if not merge_models([self.model], self.fallbacks, manager.fallbacks if manager else ()):
-            raise ConfigurationError("LLM request has no model resolved: give `model` or `fallbacks`")
         self._manager = manager or FailoverManager(policy=self.policy, **given)
-        self._call_policy()  # so that a wrong setting is told here and not by the first call
+        # What is wrong is told here and not by the first call.
+        self._manager.require(self._chain())
+        self._call_policy()
 
     @field_validator("fallbacks", "stop", mode="before")
     @classmethod
@@ -158,7 +158,7 @@ class ConfiguredLLM(FunctionCallingLLM):
 
     @field_serializer("policy")
     def _dump_policy(self, policy: FailoverPolicy | None) -> dict[str, Any] | None:
-        return None if policy is None else {name: _plain(getattr(policy, name)) for name in policy.model_fields_set}
+        return None if policy is None else policy.model_dump(mode="json", exclude_unset=True)
 
     @field_serializer("base_urls")
     def _dump_base_urls(self, base_urls: dict[str, str]) -> dict[str, str]:
@@ -190,6 +190,13 @@ class ConfiguredLLM(FunctionCallingLLM):
 
     def __str__(self) -> str:
         return repr(self)
+
+    def _chain(self) -> tuple[str, ...]:
+        """All models that a call may ask, in order."""
+        chain = merge_models([self.model], self.fallbacks, self._manager.fallbacks)
+        if not chain:
+            raise ConfigurationError("LLM request has no model resolved: give `model` or `fallbacks`")
+        return chain
 
     def _call_policy(self) -> FailoverPolicy | None:
         """The policy of a call, with the settings that were given directly; None for the manager's own."""
@@ -234,24 +241,14 @@ def _explained(error: ValidationError) -> str:
 
 
 def _row(vendor: Vendor) -> dict[str, Any]:
-    """What is unusual about a vendor, without its headers and whatever else may hold a key."""
+    """What is unusual about a vendor, as JSON knows it; without its headers and whatever else may hold a key."""
     values = {field.name: getattr(vendor, field.name) for field in fields(vendor) if field.name != "headers"}
     values["query"] = {name: value for name, value in vendor.query.items() if not _SECRET.search(name)}
+    values["renames"] = dict(vendor.renames)
     if vendor.base_url:
         values["base_url"] = _without_credentials(vendor.base_url)
-    return {name: _plain(value) for name, value in values.items() if value != getattr(_USUAL_VENDOR, name)}
-
-
-def _plain(value: Any) -> Any:
-    """A setting as JSON knows it."""
-    match value:
-        case BaseModel():
-            return value.model_dump(mode="json")
-        case Mapping():
-            return {str(key): item for key, item in value.items()}
-        case frozenset():
-            return sorted(value)
-    return value
+    unusual = {name: value for name, value in values.items() if value != getattr(_USUAL_VENDOR, name)}
+    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in unusual.items()}
 
 
 def _without_credentials(url: str) -> str:

@@ -56,6 +56,11 @@ class FailoverManager:
         rules: Classifier rules that come before the built-in ones.
         clock: Monotonic clock in seconds.
 
+    Attributes:
+        policy: Settings of the walk.
+        registry: What model strings mean.
+        fallbacks: Model strings that end every chain.
+
     Raises:
         ConfigurationError: A setting is wrong.
 
@@ -90,8 +95,8 @@ class FailoverManager:
             vendors=vendors, aliases=aliases, base_urls=base_urls, clients=self._clients, rules=rules
         )
         self._credentials = Credentials(profiles, order, self.registry.canonical)
-        self._fallbacks = merge_models(fallbacks)
-        self.require(self._fallbacks)
+        self.fallbacks = merge_models(fallbacks)
+        self.require(self.fallbacks)
         self._memory = Memory(self.policy)
         self._hooks = hooks
         self._rules = rules
@@ -165,7 +170,7 @@ class FailoverManager:
         Raises:
             ConfigurationError: There is none, or one is not a model string.
         """
-        names = merge_models([request.model], request.fallback_models, self._fallbacks)
+        names = merge_models([request.model], request.fallback_models, self.fallbacks)
         if not names:
             raise ConfigurationError("LLM request has no model resolved")
         links: dict[str, Link] = {}

@@ -147,7 +147,7 @@ class FailoverPolicy(BaseModel):
     max_cooldown: Seconds = 300.0
     balance_cooldown: Seconds = 900.0
     failure_memory: Seconds = 300.0
-    model_cooldowns: Mapping[ErrorKind, Seconds] = Field(default_factory=dict)
+    model_cooldowns: Mapping[ErrorKind, Seconds] = Field(default_factory=dict, validate_default=True)
     max_model_cooldown: Seconds = 3600.0
     cooldown_scope: Literal["model", "profile"] = "model"
     actions: Mapping[ErrorKind, Action] = Field(default_factory=dict)
@@ -159,12 +159,12 @@ class FailoverPolicy(BaseModel):
     @field_validator("model_cooldowns", mode="after")
     @classmethod
     def _complete_cooldowns(cls, given: Mapping[ErrorKind, float]) -> Mapping[ErrorKind, float]:
-        return MappingProxyType({**_MODEL_COOLDOWNS, **given})
+        return {**_MODEL_COOLDOWNS, **given}
 
     @field_validator("actions", mode="after")
     @classmethod
-    def _freeze_actions(cls, given: Mapping[ErrorKind, Action]) -> Mapping[ErrorKind, Action]:
-        return MappingProxyType(dict(given))
+    def _copy_actions(cls, given: Mapping[ErrorKind, Action]) -> Mapping[ErrorKind, Action]:
+        return dict(given)
 
     @model_validator(mode="after")
     def _check_bounds(self) -> FailoverPolicy:

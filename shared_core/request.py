@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from shared_core.errors import ConfigurationError
 from shared_core.messages import Message
 
 __all__ = ["BuiltinTool", "JSONObject", "JSONSchema", "LLMRequest", "NamedTool", "ResponseFormat", "Tool", "ToolChoice"]
-
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +22,7 @@ class Tool:
 
     name: str
     description: str = ""
-    parameters: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     strict: bool | None = None
 
 
@@ -107,8 +104,8 @@ class LLMRequest:
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None
     user: str | None = None
-    extra_body: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
-    extra_headers: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    extra_headers: Mapping[str, str] = field(default_factory=dict)
     deadline: float | None = None
 
     def __post_init__(self) -> None:

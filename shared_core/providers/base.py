@@ -69,14 +69,14 @@ class Vendor:
     needs_key: bool = True
     auth: Auth = "bearer"
     path: str | None = None
-    query: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     max_tokens_field: str = "max_tokens"
     system_role: str = "system"
     streams_usage: bool = True
     omits: frozenset[str] = frozenset()
-    renames: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    renames: Mapping[str, str] = field(default_factory=dict)
     tool_id: str | None = None
     takes_prefill: bool = False
     alternates: bool = False
@@ -165,7 +165,7 @@ class Attempted:
     connect_timeout: float
     read_timeout: float
     omit: frozenset[str] = frozenset()
-    renames: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    renames: Mapping[str, str] = field(default_factory=dict)
 
 
 class Provider(Protocol):

@@ -2,8 +2,9 @@
 
 An `httpx.AsyncClient` belongs to the loop that opened its connections, so each loop gets its own; a loop that ends
 (one `asyncio.run` after another, Jupyter, worker threads) closes its client through the same mechanism by which it
-closes async generators. A forked child never uses its parent's connections. A client that the user brought is used as
-it is and never closed. The SSL context is built once a process: it costs 20 ms.
+closes async generators. The sync client closes with its owner, or with the process. A forked child never uses its
+parent's connections. A client that the user brought is used as it is and never closed. The SSL context is built once
+a process: it costs 20 ms.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import functools
 import os
 import ssl
 import threading
+import weakref
 from collections.abc import AsyncGenerator
 
 import httpx
@@ -56,6 +58,7 @@ class Clients:
             self._leave_parent()
             if self._client is None:
                 self._client = httpx.Client(verify=_ssl_context(), limits=_LIMITS, follow_redirects=False)
+                weakref.finalize(self, _close_in_own_process, self._client, self._pid)
             return self._client
 
     async def for_loop(self) -> httpx.AsyncClient:
@@ -95,6 +98,11 @@ class Clients:
             self._pid = os.getpid()
             self._client = None
             self._by_loop = {}
+
+
+def _close_in_own_process(client: httpx.Client, pid: int) -> None:
+    if pid == os.getpid():
+        client.close()
 
 
 async def _until_loop_ends(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:

@@ -20,12 +20,13 @@ def sim() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def make(sim: Simulator) -> Callable[..., ChatFailover]:
+def make(sim: Simulator) -> Iterator[Callable[..., ChatFailover]]:
     """Models whose providers all live in the simulator; `first` answers for itself, `second` stands behind it."""
+    made: list[ChatFailover] = []
 
     def make(model: str = "openai/first", *fallbacks: str, **settings: Any) -> ChatFailover:
         providers = ("openai", "deepseek", "groq")
-        return ChatFailover(
+        llm = ChatFailover(
             model,
             **{
                 "fallbacks": fallbacks or ("openai/second",),
@@ -36,8 +37,13 @@ def make(sim: Simulator) -> Callable[..., ChatFailover]:
                 **settings,
             },
         )
+        made.append(llm)
+        return llm
 
-    return make
+    yield make
+    for llm in made:
+        if llm.manager is not None:
+            llm.manager.close()
 
 
 @pytest.fixture

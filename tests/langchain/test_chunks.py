@@ -18,6 +18,7 @@ from langchain_failover.answers import to_result
 from langchain_failover.blocks import register, standard_blocks
 from langchain_failover.chunks import Chunks, text_chunk
 from langchain_failover.messages import to_messages
+from langchain_failover.metadata import usage_metadata
 from shared_core.answer import Answer
 from shared_core.events import (
     Details,
@@ -188,6 +189,21 @@ def test_an_answer_without_usage_finish_and_details() -> None:
     assert last.usage_metadata is None
     assert "finish_reason" not in last.response_metadata
     assert last.response_metadata["model_name"] == "gpt"
+
+
+@pytest.mark.parametrize(
+    ("usage", "details"),
+    [
+        (Usage(1, 2, 3), {}),
+        (Usage(1, 2, 3, cache_read_tokens=0), {"input_token_details": {"cache_read": 0}}),
+        (Usage(1, 2, 3, cache_write_tokens=4), {"input_token_details": {"cache_creation": 4}}),
+        (Usage(1, 2, 3, reasoning_tokens=1), {"output_token_details": {"reasoning": 1}}),
+    ],
+)
+def test_only_details_that_are_known_are_told(usage: Usage, details: dict[str, Any]) -> None:
+    """Nothing known is not the same as none used."""
+    counted = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+    assert usage_metadata(usage) == {**counted, **details}
 
 
 def test_an_unknown_finish_reason_is_told_in_the_providers_word() -> None:

@@ -146,6 +146,7 @@ def test_content_blocks_of_every_form_are_read(block: object, expected: object) 
     [
         {"type": "hologram", "data": 1},
         {"type": "image"},
+        {"type": "image", "source": {"type": "carrier pigeon"}},
         {"type": "image_url", "image_url": 3},
         {"type": "file"},
         {"type": "audio"},
@@ -278,6 +279,8 @@ def test_legacy_function_calls_meet_their_results() -> None:
         ),
         (AIMessage([{"type": "refusal", "refusal": "no"}]), (Text("no"),)),
         (AIMessage([{"type": "hologram"}]), ()),
+        (ChatMessage(role="assistant", content=[{"type": "hologram"}]), ()),
+        (AIMessage("", additional_kwargs={"reasoning_blocks": ["hm", {"type": "hologram"}]}), ()),
         (
             AIMessage([{"type": "server_tool_use", "id": "s"}], response_metadata={"model_provider": "anthropic"}),
             (Opaque({"type": "server_tool_use", "id": "s"}, "anthropic"),),
@@ -285,7 +288,7 @@ def test_legacy_function_calls_meet_their_results() -> None:
         (AIMessage(""), ()),
     ],
 )
-def test_what_a_model_made_carries_its_origin(message: AIMessage, expected: tuple[object, ...]) -> None:
+def test_what_a_model_made_carries_its_origin(message: BaseMessage, expected: tuple[object, ...]) -> None:
     """Reasoning, signatures and private blocks know their maker, under the engine's name for it."""
     assert one(message).content == expected
 

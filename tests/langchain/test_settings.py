@@ -37,8 +37,8 @@ MINE = Vendor(name="mine", base_url="http://127.0.0.1:1/v1", key_env=("MINE_KEY"
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, "chain is empty"),
-        ({"model": "  ", "fallbacks": [""]}, "chain is empty"),
+        ({}, "no model"),
+        ({"model": "  ", "fallbacks": [""]}, "no model"),
         ({"model": "openai/a", "fallback": ["b"]}, "fallback"),
         ({"model": "openai/a", "temperature": SECRET}, "temperature"),
         ({"model": "openai/a", "max_tokens": 0}, "max_tokens"),
@@ -73,6 +73,7 @@ def test_the_model_may_come_first() -> None:
     """Positional or by name, but not two models."""
     assert ChatFailover("openai/a").model == ChatFailover(model="openai/a").model == "openai/a"
     assert ChatFailover("openai/a", model_name="openai/a").model == "openai/a"
+    assert ChatFailover(model="openai/a", model_name=None).model == "openai/a"
     with pytest.raises(ConfigurationError, match="model"):
         ChatFailover("openai/a", model="openai/b")
 
@@ -111,10 +112,16 @@ def test_a_shared_manager_has_its_own_settings() -> None:
     assert policy is not None
     assert (policy.patience, policy.deadline) == (1, 5)
     assert second.laid_over(None) is None
-    assert second.first_model == "openai/c"
+    assert [link.name for link in second.chain] == ["openai/c"]
     for settings in ({"profiles": {"openai": {"main": SECRET}}}, {"vendors": [MINE]}, {"order": {"openai": ["main"]}}):
         with pytest.raises(ConfigurationError, match=next(iter(settings))):
             ChatFailover("openai/a", manager=manager, **settings)
+
+
+def test_a_model_that_was_not_made_properly_says_so() -> None:
+    """Pydantic can make one without any check, which has no engine."""
+    with pytest.raises(ConfigurationError, match="no manager"):
+        ChatFailover.model_construct(model="openai/a").invoke("x")
 
 
 def test_copies_share_the_manager() -> None:
@@ -153,7 +160,7 @@ def full() -> ChatFailover:
         profiles={"openai": {"main": SECRET, "backup": lambda: SECRET}},
         order={"openai": ["backup", "main"]},
         vendors=[MINE],
-        policy=FailoverPolicy(patience=1, actions={"context_exceeded": "raise"}),
+        policy=FailoverPolicy(patience=1, actions={"context_exceeded": "raise"}, retry={"jitter": 0}),
         deadline=20,
         temperature=0,
         stop=["END"],
@@ -276,16 +283,32 @@ def test_the_profile_holds_for_the_whole_chain() -> None:
     assert unknown["max_input_tokens"] == 1_047_576
     assert "tool_calling" not in unknown
     assert ChatFailover("ollama/something-new").profile is None
+    given = ChatFailover("openai/gpt-4.1", profile={"max_input_tokens": 9}).profile
+    assert given == {"max_input_tokens": 9}
     own = ChatFailover("ollama/something-new", context_window=4096).profile
     assert own == {"text_inputs": True, "text_outputs": True, "max_input_tokens": 4096}
 
 
-def test_a_key_from_a_function_is_fetched_for_the_call(sim: Simulator) -> None:
+def test_a_key_from_a_function_is_fetched_for_the_call(sim: Simulator, make: Callable[..., ChatFailover]) -> None:
     """A rotated key needs no new model."""
-    keys = iter(["key-1", "key-2"])
-    llm = ChatFailover(
-        "openai/a", profiles={"openai": {"main": lambda: next(keys, "key-2")}}, base_urls={"openai": sim.base_url}
-    )
+    key = "key-1"
+    llm = make(profiles={"openai": {"main": lambda: key}})
     llm.invoke("x")
+    key = "key-2"
     llm.invoke("x")
-    assert sim.requests[-1].key == "key-2"
+    assert [request.key for request in sim.requests] == ["key-1", "key-2"]
+
+
+def test_a_call_can_be_explained_before_it_is_made() -> None:
+    """What would be tried and what skipped, for the chain of the call; nobody is asked."""
+    llm = ChatFailover("openai/a", fallbacks=["ollama/b"], profiles={"openai": {"main": SECRET}})
+    llm.manager.disable("openai/a", "too expensive")  # type: ignore[union-attr]
+    found = llm.explain(model="openai/c", fallback_models=["openai/a"]).candidates
+    assert [(candidate.model, candidate.profile) for candidate in found] == [
+        ("openai/c", "main"),
+        ("openai/a", None),
+        ("ollama/b", "default"),
+    ]
+    assert "too expensive" in str(found[1].skip)
+    assert found[0].skip is None
+    assert SECRET not in str(llm.explain("Hello"))

@@ -79,10 +79,12 @@ class TestIntegration(ChatModelIntegrationTests):
     pytestmark = IGNORED
 
     base_url = ""
+    client: httpx.Client | None = None
 
     @pytest.fixture(autouse=True)
     def _provider(self) -> Iterator[None]:
-        with Simulator() as sim:
+        # One client for all the models that a test makes, since none of them is closed.
+        with Simulator() as sim, httpx.Client() as self.client:
             sim.script("down", "503")
             sim.script("*", Reply(answer=as_a_model_would))
             self.base_url = sim.base_url
@@ -105,6 +107,7 @@ class TestIntegration(ChatModelIntegrationTests):
             "fallbacks": ["openai/up"],
             "profiles": {"openai": {"main": "key-main"}},
             "base_urls": {"openai": self.base_url},
+            "http_client": self.client,
             "max_retries": 0,
         }
 

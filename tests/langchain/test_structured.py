@@ -53,13 +53,14 @@ def tell(sim: Simulator, method: str, name: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("schema", "name"), [(Joke, "Joke"), (JokeDict, "JokeDict"), (SCHEMA, "joke")])
+@pytest.mark.parametrize("version", [None, "v1"])
 async def test_an_answer_is_an_object_of_the_schema(
-    sim: Simulator, llm: ChatFailover, method: Any, schema: Any, name: str
+    sim: Simulator, make: Callable[..., ChatFailover], method: Any, schema: Any, name: str, version: str | None
 ) -> None:
     """A pydantic class gives its instance, everything else a dict; in every way of asking, after a failover."""
     tell(sim, method, name)
     expected = Joke(**JOKE) if schema is Joke else JOKE
-    structured = llm.with_structured_output(schema, method=method)
+    structured = make(output_version=version).with_structured_output(schema, method=method)
     assert structured.invoke("x") == expected
     assert await structured.ainvoke("x") == expected
     assert list(structured.stream("x"))[-1] == expected

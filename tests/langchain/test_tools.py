@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langchain_core.tools import Tool as LangChainTool
 from langchain_core.tools import tool
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
@@ -154,6 +155,12 @@ class Loose(BaseModel):
     fields: dict[str, int]
 
 
+class Anything(BaseModel):
+    """A field without a type of its own."""
+
+    things: list[Any]
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -183,6 +190,19 @@ def test_a_pydantic_class_is_followed_exactly() -> None:
     assert "default" not in found.schema["properties"]["age"]
 
 
+def test_a_list_of_anything_can_be_followed_exactly() -> None:
+    """It has no object whose properties would have to be named."""
+    found = to_response_format(Anything)
+    assert isinstance(found, JSONSchema)
+    assert found.strict is True
+
+
+def test_a_custom_tool_of_langchain_is_openais() -> None:
+    """Its input is free text, which only OpenAI's Responses API knows."""
+    custom = LangChainTool(name="run", description="Run.", func=str, metadata={"type": "custom_tool"})
+    assert to_tool(custom) == BuiltinTool({"type": "custom", "name": "run", "description": "Run."}, "responses")
+
+
 @pytest.mark.parametrize("given", [Loose, AddOneDict, {"title": "T", "type": "object", "properties": {"a": {}}}])
 def test_other_schemas_are_a_hint(given: Any) -> None:
     """A schema with free-form objects cannot be strict, and one that is not a pydantic class is not by itself."""
@@ -208,7 +228,7 @@ def test_nested_objects_are_completed() -> None:
         "title": "T",
         "type": "object",
         "properties": {"rows": {"type": "array", "items": inner}, "one": {"anyOf": [inner, {"type": "null"}]}},
-        "$defs": {"I": inner},
+        "$defs": {"I": inner, "anything": True},
     }
     found = to_response_format(schema, strict=True)
     assert isinstance(found, JSONSchema)

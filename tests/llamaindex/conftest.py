@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from shared_core.manager import FailoverManager
 
 from llamaindex_failover import FailoverLLM
+from shared_core.manager import FailoverManager
 from shared_core.policy import FailoverPolicy
 from shared_core.simulator import Simulator
 

@@ -12,10 +12,10 @@ import pytest
 from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
 from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW, DEFAULT_NUM_OUTPUTS
 from llama_index.core.rate_limiter import TokenBucketRateLimiter
-from shared_core.manager import FailoverManager
 
 from llamaindex_failover import FailoverLLM
 from shared_core.errors import ConfigurationError
+from shared_core.manager import FailoverManager
 from shared_core.policy import FailoverPolicy, RetryConfig
 from shared_core.providers.base import Vendor
 
@@ -27,6 +27,8 @@ PROFILES = {"openai": {"main": "key-main", "backup": "key-backup"}}
     [
         ({}, "no model resolved"),
         ({"model": "  "}, "no model resolved"),
+        ({"model": "nowhere/nothing"}, "provider 'nowhere' is not known"),
+        ({"model": "openai/a", "fallbacks": ["openai/"]}, "'openai/' is not a model string"),
         ({"model": "openai/a", "fallback": ["openai/b"]}, "'fallback'; did you mean 'fallbacks'"),
         ({"model": "openai/a", "zzz": 1}, "unknown setting 'zzz'$"),
         ({"model": "openai/a", "api_key": "key-main"}, "use profiles="),
@@ -82,7 +84,6 @@ def test_a_single_string_is_one_model() -> None:
         ({"model": "openai/gpt-4.1", "fallbacks": ["anthropic/claude-sonnet-4-5"]}, 200_000),
         ({"model": "openai/gpt-4.1", "fallbacks": ["ollama/nobody-knows"]}, 1_047_576),
         ({"model": "ollama/nobody-knows"}, DEFAULT_CONTEXT_WINDOW),
-        ({"model": "nowhere/nothing"}, DEFAULT_CONTEXT_WINDOW),
         ({"model": "openai/gpt-4.1", "context_window": 5000}, 5000),
     ],
     ids=str,
