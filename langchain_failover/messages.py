@@ -25,7 +25,7 @@ from langchain_core.messages import (
 
 from langchain_failover.content import REASONING_TYPES, TOOL_CALL_TYPES, marks_of, to_block
 from shared_core.errors import ConfigurationError
-from shared_core.messages import Audio, Block, Document, Image, Message, Reasoning, Role, Text, ToolCall, ToolResult
+from shared_core.messages import Audio, Block, Document, Image, Message, Role, Text, ToolCall, ToolResult
 
 __all__ = ["REASONING_BLOCKS", "TEXT_SIGNATURE", "TOOL_SIGNATURES", "to_messages"]
 

@@ -68,8 +68,8 @@ def prepare(
     count = given.pop("n", None)
     if count not in {None, 1}:
         raise ConfigurationError(f"n must be 1, got {count}: a chain gives one answer; use batch for several")
-    # `stop=` of invoke and a bound `stop` both arrive as the named argument.
-    stop = settings.stop if stop is None else (stop,) if isinstance(stop, str) else stop
+    # `stop=` of a call and a bound `stop` both arrive as the named argument, under its other name as an option.
+    stop = _first(_first(stop, given.pop("stop", None)), settings.stop)
     sampling = {name: _first(given.pop(name, None), getattr(settings, name)) for name in _SAMPLING}
     policy = _policy(settings, given)
     headers = given.pop("extra_headers", None) or {}
@@ -81,7 +81,7 @@ def prepare(
         messages=to_messages(messages),
         model=model,
         fallback_models=(*fallbacks, *settings.fallbacks),
-        stop=tuple(stop),
+        stop=_names(stop),
         extra_headers={**settings.extra_headers, **headers},
         extra_body={**settings.extra_body, **given, **body},
         **sampling,

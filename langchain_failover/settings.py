@@ -238,6 +238,8 @@ class FailoverSettings(BaseChatModel):
         base = policy or (FailoverPolicy() if self.manager is None else self.manager.policy)
         if retries is not None:
             over["transient_backoffs"] = _backoffs(base, retries)
+        if all(getattr(base, name, None) == value for name, value in over.items()):
+            return policy
         try:
             return base.replace(**over)
         except ValidationError as error:

@@ -261,7 +261,9 @@ def test_a_stop_of_the_call_wins(sim: Simulator, make: Make) -> None:
     llm = make(stop=["A"])
     llm.invoke("x", stop=["B"])
     llm.bind(stop=["C"]).invoke("x")
-    assert [request.body["stop"] for request in sim.requests] == [["B"], ["C"]]
+    llm.invoke("x", stop_sequences="D")
+    llm.invoke("x")
+    assert [request.body["stop"] for request in sim.requests] == [["B"], ["C"], ["D"], ["A"]]
 
 
 def test_policy_settings_hold_for_a_call(sim: Simulator, llm: ChatFailover) -> None:

@@ -97,9 +97,12 @@ def test_names_from_other_chat_models_are_understood() -> None:
     assert (llm.extra_headers, llm.extra_body) == ({"X-Team": "a"}, {"logit_bias": {}})
     assert llm.base_urls == {"openai": "http://127.0.0.1:1/v1"}
     assert llm.profiles == {"openai": {"default": SecretStr("key-main")}}
-    policy = llm.laid_over(None)
-    assert policy is not None
-    assert (policy.deadline, policy.transient_backoffs) == (30, (0.5, 2.0, 2.0))
+    assert llm.manager is not None
+    assert (llm.manager.policy.deadline, llm.manager.policy.transient_backoffs) == (30, (0.5, 2.0, 2.0))
+    assert llm.laid_over(None) is None
+    shorter = llm.laid_over(None, {"deadline": 5}, 0)
+    assert shorter is not None
+    assert (shorter.deadline, shorter.transient_backoffs) == (5, ())
 
 
 def test_a_shared_manager_has_its_own_settings() -> None:

@@ -158,7 +158,7 @@ class Loose(BaseModel):
 class Anything(BaseModel):
     """A field without a type of its own."""
 
-    things: list[Any]
+    things: list[Any] = Field(json_schema_extra={"items": True})
 
 
 @pytest.mark.parametrize(
