@@ -7,6 +7,7 @@ and lets an ordinary `prompt | model | parser` chain stream through it.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
@@ -38,7 +39,7 @@ def main() -> int:
             )
             chain = ChatPromptTemplate.from_template("{what} streams through.") | model
             sys.stdout.write(f"\n{outage}\n  ")
-            whole = None
+            whole: Any = None
             for chunk in chain.stream({"what": "This sentence"}):
                 whole = chunk if whole is None else whole + chunk
                 sys.stdout.write(StrOutputParser().invoke(chunk))

@@ -11,7 +11,7 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from langchain_failover.chunks import reasoning_block
-from langchain_failover.messages import REASONING_BLOCKS, TOOL_SIGNATURES
+from langchain_failover.messages import REASONING_BLOCKS, TEXT_SIGNATURE, TOOL_SIGNATURES
 from langchain_failover.metadata import response_metadata, usage_metadata
 from shared_core.answer import Answer
 from shared_core.messages import Reasoning, ToolCall
@@ -80,13 +80,16 @@ def _kept(answer: Answer) -> dict[str, Any]:
     signatures = {call.id: call.signature for call in answer.tool_calls if call.signature is not None}
     if signatures:
         found[TOOL_SIGNATURES] = signatures
+    if answer.text_signature is not None:
+        found[TEXT_SIGNATURE] = answer.text_signature
     return found
 
 
 def _blocks(answer: Answer, calls: list[LangChainToolCall]) -> list[str | dict[Any, Any]]:
     blocks: list[str | dict[Any, Any]] = [_reasoning(reasoning) for reasoning in answer.reasoning]
     if answer.text:
-        blocks.append({"type": "text", "text": answer.text})
+        extras = {} if answer.text_signature is None else {"extras": {"signature": answer.text_signature}}
+        blocks.append({"type": "text", "text": answer.text, **extras})
     if answer.refusal:
         blocks.append({"type": "refusal", "refusal": answer.refusal})
     signatures = {call.id: call.signature for call in answer.tool_calls}

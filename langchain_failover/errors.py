@@ -9,7 +9,7 @@ the two families, made here once; a translated error keeps message, report, erro
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from langchain_core.exceptions import (
     ContextOverflowError,
@@ -23,7 +23,6 @@ from langchain_core.exceptions import (
     ModelRateLimitError,
     ModelTimeoutError,
 )
-from typing_extensions import TypeVar
 
 from shared_core.errors import (
     ChainExhaustedError,

@@ -31,7 +31,7 @@ from llamaindex_failover.request import request_of
 from llamaindex_failover.responses import AsyncEvents, Events, awhole, completion, whole
 from llamaindex_failover.streaming import AsyncCall, Call, as_prompt
 from llamaindex_failover.structured import StructuredPrediction
-from shared_core.providers.models import ModelInfo, describe
+from shared_core.providers.models import describe
 from shared_core.request import LLMRequest
 
 __all__ = ["FailoverLLM"]
@@ -69,7 +69,8 @@ class FailoverLLM(StructuredPrediction):
     Every answer tells who gave it: `response.additional_kwargs["failover"]` holds the model, the profile and the
     trail of attempts and skips; in a stream it is on the last response.
 
-    `chat` and `complete` show nothing before the whole answer is there, so a stream that breaks under them fails over.
+    `chat` and `complete` show nothing before the whole answer is there, so an answer that breaks is asked for again.
+    A stream that breaks after its content was shown raises; agents stream unless they are made with `streaming=False`.
 
     Args:
         model: First model of the chain, as `provider/model`.
@@ -81,7 +82,7 @@ class FailoverLLM(StructuredPrediction):
         aliases: Model strings by alias.
         policy: All settings of the failover.
         manager: An engine to share with other models, and with it the memory of what is down. It has keys, URLs,
-            vendors, aliases, rules, hooks and clients of its own; they are not given again.
+            vendors, aliases, rules, hooks and clients of its own; they are not given beside it.
         hooks: Told of attempts, failovers, cooldowns and recoveries.
         rules: Further rules for judging errors.
         http_client: The client for sync calls.
@@ -101,22 +102,19 @@ class FailoverLLM(StructuredPrediction):
     @property
     def metadata(self) -> LLMMetadata:
         """What the framework plans with: the smallest known window of the chain, unless a setting says otherwise."""
-        known = self._known_models()
+        chain = self._chain()
+        known = [describe(*self._manager.registry.resolve_model(name)) for name in chain]
         window = min((info.context_window for info in known if info and info.context_window), default=None)
-        can_call = any(info is None or info.tool_calling is not False for info in known)
+        can_call = self.is_function_calling_model
+        if can_call is None:
+            can_call = any(info is None or info.tool_calling is not False for info in known)
         return LLMMetadata(
             context_window=self.context_window or window or DEFAULT_CONTEXT_WINDOW,
             num_output=self.num_output or self.max_tokens or DEFAULT_NUM_OUTPUTS,
             is_chat_model=True,
-            is_function_calling_model=can_call
-            if self.is_function_calling_model is None
-            else self.is_function_calling_model,
-            model_name=self.model,
+            is_function_calling_model=can_call,
+            model_name=chain[0],
         )
-
-    def _known_models(self) -> list[ModelInfo | None]:
-        """What is publicly known of each model of the chain."""
-        return [describe(*self._manager.registry.resolve_model(name)) for name in self._chain()]
 
     def to_payload(self) -> dict[str, Any]:
         """What traces are told about this LLM; nothing secret."""

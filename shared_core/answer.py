@@ -29,6 +29,7 @@ class Answer:
 
     Attributes:
         text: The text.
+        text_signature: Gemini's proof for the text, if it gave one.
         refusal: The text of a refusal, if the model refused.
         reasoning: Reasoning blocks in order.
         tool_calls: Tool calls in order.
@@ -39,6 +40,7 @@ class Answer:
     """
 
     text: str = ""
+    text_signature: str | None = None
     refusal: str = ""
     reasoning: tuple[Reasoning, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
@@ -50,7 +52,7 @@ class Answer:
     @property
     def message(self) -> Message:
         """The answer as a turn of the conversation, for the next request."""
-        text = (Text(self.text, origin=self.report.provider),) if self.text else ()
+        text = (Text(self.text, self.text_signature, self.report.provider),) if self.text else ()
         return Message("assistant", (*self.reasoning, *text, *self.tool_calls))
 
     @classmethod
@@ -64,6 +66,7 @@ class Answer:
             ValueError: There is no `End`.
         """
         text: list[str] = []
+        signature: str | None = None
         refusal: list[str] = []
         reasoning: dict[int, ReasoningDelta] = {}
         calls: dict[int, ToolCallDelta] = {}
@@ -72,6 +75,7 @@ class Answer:
             match event:
                 case TextDelta():
                     text.append(event.text)
+                    signature = event.signature or signature
                 case MemberChunk():
                     text.append(event.text)
                 case RefusalDelta():
@@ -89,6 +93,7 @@ class Answer:
         origin = end.report.provider
         return cls(
             text="".join(text),
+            text_signature=signature,
             refusal="".join(refusal),
             reasoning=tuple(
                 Reasoning(part.text, part.signature, part.data, part.id, origin) for part in reasoning.values()

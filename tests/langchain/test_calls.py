@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
@@ -21,7 +22,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.rate_limiters import InMemoryRateLimiter
 
-from langchain_failover import ChatFailover
+from langchain_failover import ChatFailover, Hooks, Vendor
 from shared_core.errors import (
     ChainExhaustedError,
     ConfigurationError,
@@ -300,6 +301,36 @@ def test_a_missing_key_skips_with_the_reason(make: Make, monkeypatch: pytest.Mon
     assert first["step"] == "skip"
     assert first["model"] == "groq/x"
     assert "GROQ_API_KEY" in first["reason"]
+
+
+async def test_the_engines_settings_reach_the_engine(sim: Simulator, make: Make) -> None:
+    """Order of profiles, aliases, vendors, hooks and HTTP clients of one's own."""
+    heard: list[str] = []
+    hooks = Hooks(on_failover=lambda notice: heard.append(str(notice.next_profile)))
+    sim.script("*", "openai.invalid_key", key="key-b")
+    async with httpx.AsyncClient(headers={"x-client": "async"}) as async_client:
+        with httpx.Client(headers={"x-client": "sync"}) as client:
+            llm = make(
+                "fast",
+                profiles={"mine": {"a": "key-a", "b": "key-b"}},
+                order={"mine": ["b", "a"]},
+                aliases={"fast": "mine/model-1"},
+                vendors=[Vendor(name="mine", base_url=sim.base_url)],
+                base_urls={},
+                hooks=hooks,
+                http_client=client,
+                http_async_client=async_client,
+            )
+            assert llm.hooks is hooks
+            first = llm.invoke("x")
+            second = await llm.ainvoke("x")
+    report = first.response_metadata["failover"]
+    assert (report["model"], report["profile"]) == ("mine/model-1", "a")
+    assert [step["profile"] for step in report["trail"]] == ["b", "a"]
+    assert second.response_metadata["failover"]["trail"][0]["step"] == "skip"
+    assert heard == ["a"]
+    assert [request.headers["x-client"] for request in sim.requests] == ["sync", "sync", "async"]
+    assert [request.key for request in sim.requests] == ["key-b", "key-a", "key-a"]
 
 
 def test_two_models_share_what_is_down(sim: Simulator, make: Make) -> None:

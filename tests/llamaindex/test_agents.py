@@ -17,7 +17,8 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.workflow import Context
 
-from shared_core.simulator import Reply, Simulator, ToolCall
+from shared_core.errors import StreamInterruptedError
+from shared_core.simulator import Fault, Reply, Simulator, ToolCall
 from tests.llamaindex.conformance import Person, add, weather
 from tests.llamaindex.conftest import Maker
 
@@ -137,3 +138,17 @@ async def test_an_agent_ends_with_an_object(make_llm: Maker, sim: Simulator) -> 
     sim.script("claude-sonnet-4-5", Reply(tool_calls=[ToolCall("Person", {"name": "Ann", "age": 7})]))
     output = await FunctionAgent(tools=[add], llm=make_llm(), output_cls=Person).run("3 and 4")
     assert output.get_pydantic_model(Person) == Person(name="Ann", age=7)
+
+
+@pytest.mark.parametrize("streaming", [True, False], ids=["streaming", "whole"])
+async def test_an_agent_whose_answer_breaks(make_llm: Maker, sim: Simulator, *, streaming: bool) -> None:
+    """An agent that streams has shown text, so it raises with the trail; one that does not has its answer elsewhere."""
+    sim.script("gpt-4.1", Fault.cut(2, reply=Reply("one two three four")))
+    sim.script("claude-sonnet-4-5", Reply("From the fallback"))
+    agent = FunctionAgent(tools=[add], llm=make_llm(), streaming=streaming)
+    if streaming:
+        with pytest.raises(StreamInterruptedError) as caught:
+            await agent.run("Count")
+        assert caught.value.partial == "one two"
+    else:
+        assert str(await agent.run("Count")) == "From the fallback"

@@ -11,12 +11,16 @@ import pytest
 from llama_index.core import Document, Settings, VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.chat_engine import SimpleChatEngine
+from llama_index.core.extractors import SummaryExtractor
+from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.memory import ChatMemoryBuffer, ChatSummaryMemoryBuffer
 from llama_index.core.query_engine import RouterQueryEngine
+from llama_index.core.schema import TextNode
 from llama_index.core.selectors import LLMSingleSelector, PydanticSingleSelector
 from llama_index.core.tools import QueryEngineTool
 
 from llamaindex_failover import FailoverLLM
+from shared_core.errors import ChainExhaustedError
 from shared_core.simulator import Reply, Simulator, ToolCall
 from tests.llamaindex.conftest import Maker
 
@@ -162,3 +166,23 @@ async def test_a_router_chooses_by_function_call(
     response = await engine.aquery(question) if is_async else engine.query(question)
     assert str(response) == "On Monday"
     assert response.metadata["selector_result"].selections[0].index == 1
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_a_pipeline_says_why_it_failed(index: VectorStoreIndex, sim: Simulator, *, is_async: bool) -> None:
+    """When nobody answers, the engine's own error comes through the pipeline with its trail and causes."""
+    sim.script("*", "503")
+    engine = index.as_query_engine()
+    with pytest.raises(ChainExhaustedError) as caught:
+        await engine.aquery("When?") if is_async else engine.query("When?")
+    assert [attempt.status for attempt in caught.value.report.attempts] == [503, 503]
+    assert caught.value.__cause__ in caught.value.errors
+
+
+async def test_an_ingestion_survives(llm: FailoverLLM, sim: Simulator) -> None:
+    """Extractors that ask for each node go on with the fallback."""
+    falls_over_after(sim, 1, fallback=Reply("From the fallback"))
+    pipeline = IngestionPipeline(transformations=[SummaryExtractor(num_workers=1)])
+    nodes = await pipeline.arun(nodes=[TextNode(text=fact) for fact in FACTS])
+    assert sum(node.metadata["section_summary"] == "From the fallback" for node in nodes) >= 1
+    assert all(node.metadata["section_summary"] for node in nodes)

@@ -68,7 +68,7 @@ def test_a_manager_has_its_own_settings() -> None:
 def test_a_manager_may_bring_the_chain() -> None:
     """Without models of its own, an LLM asks its manager's."""
     llm = FailoverLLM(manager=FailoverManager(fallbacks=["openai/gpt-4.1"]))
-    assert llm.metadata.context_window == 1_047_576
+    assert (llm.metadata.context_window, llm.metadata.model_name) == (1_047_576, "openai/gpt-4.1")
 
 
 def test_a_single_string_is_one_model() -> None:
