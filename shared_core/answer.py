@@ -29,7 +29,6 @@ class Answer:
 
     Attributes:
         text: The text.
-        text_signature: Gemini's proof for the text, if it gave one.
         refusal: The text of a refusal, if the model refused.
         reasoning: Reasoning blocks in order.
         tool_calls: Tool calls in order.
@@ -37,10 +36,10 @@ class Answer:
         usage: Tokens, if the provider said.
         details: Response metadata (`id`, `model` …).
         report: Who answered, and what it took.
+        text_signature: Gemini's proof for the text, if it gave one.
     """
 
     text: str = ""
-    text_signature: str | None = None
     refusal: str = ""
     reasoning: tuple[Reasoning, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
@@ -48,6 +47,7 @@ class Answer:
     usage: Usage | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     report: Report = field(default_factory=Report)
+    text_signature: str | None = None
 
     @property
     def message(self) -> Message:
