@@ -38,6 +38,10 @@ class RetryBudget:
         """What is left; never negative."""
         return self._tokens
 
+    def reset(self) -> None:
+        """Fills the reserve."""
+        self._tokens = self._reserve
+
     def deposit(self, now: float) -> None:
         """A call began."""
         self._refill(now)

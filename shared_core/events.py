@@ -27,11 +27,13 @@ __all__ = [
     "MemberChunk",
     "ReasoningDelta",
     "RefusalDelta",
+    "Restart",
     "StreamEvent",
     "TextDelta",
     "ToolCallDelta",
     "Usage",
     "WireEvent",
+    "added",
 ]
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "error", "pause", "other"]
@@ -99,6 +101,24 @@ class Usage:
     reasoning_tokens: int | None = None
 
 
+def added(one: Usage | None, other: Usage | None) -> Usage | None:
+    """Both together; None if neither says."""
+    if one is None or other is None:
+        return one or other
+
+    def total(a: int | None, b: int | None) -> int | None:
+        return None if a is None and b is None else (a or 0) + (b or 0)
+
+    return Usage(
+        input_tokens=one.input_tokens + other.input_tokens,
+        output_tokens=one.output_tokens + other.output_tokens,
+        total_tokens=one.total_tokens + other.total_tokens,
+        cache_read_tokens=total(one.cache_read_tokens, other.cache_read_tokens),
+        cache_write_tokens=total(one.cache_write_tokens, other.cache_write_tokens),
+        reasoning_tokens=total(one.reasoning_tokens, other.reasoning_tokens),
+    )
+
+
 @dataclass(slots=True)
 class Details:
     """Response metadata without content: `id`, `model`, `service_tier`, `system_fingerprint`, `citations` and such."""
@@ -137,6 +157,13 @@ class Failed:
 
 
 @dataclass(slots=True)
+class Restart:
+    """What was shown so far is void; another target's whole answer follows. Made by the engine (`mid_stream`)."""
+
+    model: str
+
+
+@dataclass(slots=True)
 class End:
     """The last event of a call that succeeded: who answered and what it took. Made by the engine, not by a wire."""
 
@@ -152,6 +179,6 @@ WireEvent: TypeAlias = (
 """What a provider may yield."""
 
 StreamEvent: TypeAlias = (
-    TextDelta | RefusalDelta | ReasoningDelta | ToolCallDelta | Usage | Details | Finish | MemberChunk | End
+    TextDelta | RefusalDelta | ReasoningDelta | ToolCallDelta | Usage | Details | Finish | MemberChunk | Restart | End
 )
 """What a caller of the engine sees: a failure is raised, never yielded, and `End` comes last."""

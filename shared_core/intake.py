@@ -33,10 +33,12 @@ class Intake:
 
     Attributes:
         has_content: Something that bears content came.
+        has_refusal: A piece of a refusal came.
         has_tools: A tool-call delta came.
         has_moved: The newest batch bore content.
         is_shown: Some of it was let through to the caller.
         finish: The protocol's own end, once it came.
+        reasonings: How many reasoning blocks came.
         usage: The newest usage.
         details: All metadata.
         error: What broke the attempt.
@@ -51,8 +53,10 @@ class Intake:
         "finish",
         "has_content",
         "has_moved",
+        "has_refusal",
         "has_tools",
         "is_shown",
+        "reasonings",
         "usage",
     )
 
@@ -62,7 +66,9 @@ class Intake:
         self._text: list[str] = []
         self.has_content = False
         self.has_moved = False
+        self.has_refusal = False
         self.has_tools = False
+        self.reasonings = 0
         self.is_shown = False
         self.finish: Finish | None = None
         self.usage: Usage | None = None
@@ -87,8 +93,13 @@ class Intake:
                 case TextDelta():
                     self.has_moved = True
                     self._text.append(event.text)
-                case ReasoningDelta() | RefusalDelta():
+                    if not event.text and event.signature is None:
+                        continue  # progress that shows nothing: a seam holds it back
+                case ReasoningDelta():
                     self.has_moved = True
+                    self.reasonings = max(self.reasonings, event.index + 1)
+                case RefusalDelta():
+                    self.has_moved = self.has_refusal = True
                 case ToolCallDelta():
                     self.has_moved = self.has_tools = True
                 case Usage():
@@ -104,13 +115,19 @@ class Intake:
                     break
                 case _:
                     assert_never(event)
+            if self.error is not None:
+                break
             held.append(event)
         self.has_content = self.has_content or self.has_moved
         if self._hold or not self.has_content or (self.error is not None and not self.is_shown):
             return ()
         self._held = []
-        self.is_shown = True
+        self.is_shown = self.is_shown or bool(held)
         return held
+
+    def peek(self) -> Sequence[StreamEvent]:
+        """What is held now."""
+        return self._held
 
     def rest(self) -> Sequence[StreamEvent]:
         """What is still held, for the end of an attempt that succeeded."""

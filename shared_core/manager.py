@@ -20,10 +20,11 @@ from shared_core.answer import Answer
 from shared_core.chain import Link, Profile, merge_models
 from shared_core.classify import ClassifierRule
 from shared_core.credentials import Credentials, Key
-from shared_core.drive import Journey, adrive, drive
+from shared_core.drive import adrive, drive
 from shared_core.errors import ConfigurationError, ErrorKind, ProviderError
 from shared_core.events import StreamEvent, WireEvent
 from shared_core.hooks import Hooks
+from shared_core.journey import Accept, Journey
 from shared_core.memory import Memory
 from shared_core.policy import FailoverPolicy
 from shared_core.providers.base import Attempted, Provider, Vendor
@@ -54,6 +55,8 @@ class FailoverManager:
         http_client: Client for sync calls; the caller closes it.
         http_async_client: Client for async calls, all of one event loop; the caller closes it.
         rules: Classifier rules that come before the built-in ones.
+        accept: Predicate on whole answers, for calls that show nothing before the end (`complete`, `acomplete`, and
+            what the faces build on them): False asks the next target.
         clock: Monotonic clock in seconds.
 
     Attributes:
@@ -87,6 +90,7 @@ class FailoverManager:
         http_client: httpx.Client | None = None,
         http_async_client: httpx.AsyncClient | None = None,
         rules: Sequence[ClassifierRule] = (),
+        accept: Accept | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.policy = policy or FailoverPolicy()
@@ -100,6 +104,7 @@ class FailoverManager:
         self._memory = Memory(self.policy)
         self._hooks = hooks
         self._rules = rules
+        self._accept = accept
         self._clock = clock
         self._known: dict[str, _Known] = {}
 
@@ -159,8 +164,10 @@ class FailoverManager:
                 max_tokens=request.max_tokens,
                 deadline=request.deadline,
             )
-        door = _Door(request, self.registry, self._credentials)
-        return Journey(walk, self._memory, door, hold, policy.linger, self._hooks, self._rules, self._clock)
+        door = _Door(self.registry, self._credentials)
+        return Journey(
+            request, walk, self._memory, door, hold, policy, self._hooks, self._rules, self._accept, self._clock
+        )
 
     # The chain
 
@@ -279,20 +286,25 @@ class _Known:
 class _Door:
     """Sends the attempts of one call."""
 
-    request: LLMRequest
     registry: ProviderRegistry
     credentials: Credentials
 
-    def open(self, attempt: Attempt, guard: SyncGuard) -> Generator[Sequence[WireEvent], None, None]:
-        return self._provider(attempt).stream(self._attempted(attempt), guard)
+    def open(
+        self, attempt: Attempt, request: LLMRequest, guard: SyncGuard
+    ) -> Generator[Sequence[WireEvent], None, None]:
+        return self._provider(attempt).stream(self._attempted(attempt, request), guard)
 
-    def aopen(self, attempt: Attempt) -> AsyncGenerator[Sequence[WireEvent], None]:
-        return self._provider(attempt).astream(self._attempted(attempt))
+    def aopen(self, attempt: Attempt, request: LLMRequest) -> AsyncGenerator[Sequence[WireEvent], None]:
+        return self._provider(attempt).astream(self._attempted(attempt, request))
+
+    def takes_prefill(self, attempt: Attempt) -> bool:
+        vendor = self.registry.vendor(attempt.target.link.provider)
+        return vendor is not None and vendor.takes_prefill
 
     def _provider(self, attempt: Attempt) -> Provider:
         return self.registry.get(attempt.target.link.provider)
 
-    def _attempted(self, attempt: Attempt) -> Attempted:
+    def _attempted(self, attempt: Attempt, request: LLMRequest) -> Attempted:
         link, profile = attempt.target.link, attempt.target.profile
         vendor = self.registry.vendor(link.provider)
         try:
@@ -300,7 +312,7 @@ class _Door:
         except ConfigurationError as error:
             raise ProviderError(str(error), kind=ErrorKind.AUTH, code="no_key") from error
         return Attempted(
-            request=replace(self.request, model=link.model, max_tokens=attempt.max_tokens),
+            request=replace(request, model=link.model, max_tokens=_least(request.max_tokens, attempt.max_tokens)),
             profile=profile.name,
             key=key,
             connect_timeout=attempt.connect_timeout,
@@ -308,3 +320,8 @@ class _Door:
             omit=attempt.omit,
             renames=attempt.renames,
         )
+
+
+def _least(asked: int | None, allowed: int | None) -> int | None:
+    """`max_tokens` of one attempt: `allowed` is the target's, None leaves it out; a continuation asks for fewer."""
+    return allowed if asked is None or allowed is None else min(asked, allowed)

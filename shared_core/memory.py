@@ -43,6 +43,7 @@ class Memory:
         with self.lock:
             self.health.reset(model)
             if model is None:
+                self.budget.reset()
                 self.cooldowns.reset()
                 self._learnt.clear()
                 return

@@ -15,7 +15,7 @@ from shared_core.learnt import Learnt
 from shared_core.memory import Memory
 from shared_core.policy import FailoverPolicy
 
-__all__ = ["OPTIONAL_PARAMETERS", "Mending"]
+__all__ = ["NOT_ACCEPTED", "OPTIONAL_PARAMETERS", "Mending"]
 
 OPTIONAL_PARAMETERS = frozenset(
     {
@@ -42,6 +42,9 @@ OPTIONAL_PARAMETERS = frozenset(
 )
 """Body fields that tune an answer but do not change what was asked for: a target that refuses one is asked without it.
 `stop`, `tools`, `tool_choice` and `response_format` are not among them: without them the answer would be another."""
+
+NOT_ACCEPTED = "not_accepted"
+"""Code of the error that stands for a whole answer which was not accepted."""
 
 _MAX_REPAIRED_PARAMETERS = 4
 """Refusals name one parameter at a time; more than a handful means that the request does not fit the target at all."""
@@ -116,6 +119,8 @@ class Mending:
 
     def _repeat(self, error: ProviderError, seconds: float, others: Callable[[], int]) -> tuple[float, str] | None:
         backoffs = self._policy.transient_backoffs
+        if error.code == NOT_ACCEPTED:
+            return None  # the same question would get such an answer again
         if self._repeats >= len(backoffs):
             return None
         is_slow = error.is_timeout or seconds > self._policy.quick_failure

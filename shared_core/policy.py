@@ -127,7 +127,10 @@ class FailoverPolicy(BaseModel):
         fail_fast: While another target is left, do not repeat in place.
         retry_budget: Share of calls that may be repeated in place over time, so that an outage cannot multiply load.
         retry_reserve: Repetitions in place that are free before the share counts.
-        mid_stream: What happens when a stream breaks after its content was shown: "raise" `StreamInterruptedError`.
+        mid_stream: What happens when a stream breaks after its content was shown. "raise" raises
+            `StreamInterruptedError`; "continue" asks the next target to go on from there and joins the two, where that
+            is safe, and raises where it is not; "restart" yields a `Restart` event, which says that what was shown is
+            void, and then the next target's whole answer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -154,7 +157,7 @@ class FailoverPolicy(BaseModel):
     fail_fast: bool = False
     retry_budget: Annotated[float, Field(ge=0, le=1)] = 0.2
     retry_reserve: Annotated[float, Field(ge=0)] = 10.0
-    mid_stream: Literal["raise"] = "raise"
+    mid_stream: Literal["raise", "continue", "restart"] = "raise"
 
     @field_validator("model_cooldowns", mode="after")
     @classmethod

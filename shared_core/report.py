@@ -36,6 +36,7 @@ class AttemptRecord:
         is_probe: Whether it was the one test call after a cooldown.
         max_tokens: The value that was sent, where it differs from what the caller asked for ("dropped" for none).
         notes: What was adapted for this target.
+        resumed_at: How many characters had been shown when this attempt took over from one that broke.
         usage: Tokens that it cost, if it said so.
     """
 
@@ -54,6 +55,7 @@ class AttemptRecord:
     is_probe: bool = False
     max_tokens: int | Literal["dropped"] | None = None
     notes: tuple[str, ...] = ()
+    resumed_at: int | None = None
     usage: Usage | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -71,7 +73,7 @@ class AttemptRecord:
             found["first_token"] = round(self.first_token - self.started, 4)
         if self.kind is not None:
             found["kind"] = self.kind.value
-        for name in ("status", "code", "message", "retry_after", "max_tokens"):
+        for name in ("status", "code", "message", "retry_after", "max_tokens", "resumed_at"):
             value = getattr(self, name)
             if value is not None:
                 found[name] = value

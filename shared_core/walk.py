@@ -48,6 +48,7 @@ class Attempt:
         first_token_timeout: Seconds from now until the first content.
         idle_timeout: Seconds between two pieces of content.
         deadline: Instant at which the whole call ends.
+        shown: What an attempt before this one had shown when it broke; None if nothing was shown yet.
         is_cut: The deadline left it less time than the policy grants, so running out of it is not the target's fault.
     """
 
@@ -60,6 +61,7 @@ class Attempt:
     idle_timeout: float
     deadline: float | None
     is_cut: bool
+    shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ class Walk:
         self._link_error: ProviderError | None = None
         self._errors: list[ProviderError] = []
         self._rested = 0.0
+        self._shown: str | None = None
         self._end: FailoverError | Literal["answered", "abandoned"] | None = None
         memory.health.ensure(link.name for link in chain)
         memory.budget.deposit(now)
@@ -204,6 +207,7 @@ class Walk:
             idle_timeout=policy.idle_timeout,
             deadline=self._deadline,
             is_cut=is_cut,
+            shown=self._shown,
         )
         self._record = AttemptRecord(
             model=link.name,
@@ -211,6 +215,7 @@ class Walk:
             profile=target.profile.name,
             started=now - self._began,
             is_probe=is_probe,
+            resumed_at=None if self._shown is None else len(self._shown),
             max_tokens=None if max_tokens == self._asked else "dropped" if max_tokens is None else max_tokens,
             notes=tuple(
                 [f"left out {name}" for name in sorted(learnt.omit)]
@@ -252,6 +257,10 @@ class Walk:
                 self._permits.append(gate)
         return bool(self._permits)
 
+    def has_more(self, now: float) -> bool:
+        """Whether another target could still be attempted."""
+        return self._count_left(now) > 0
+
     # What happened
 
     def answered(self, now: float) -> None:
@@ -284,24 +293,35 @@ class Walk:
         if self._end is None:
             self._end = "abandoned"
 
-    def failed(self, error: ProviderError, now: float, *, shown: str | None = None) -> None:
+    def failed(
+        self,
+        error: ProviderError,
+        now: float,
+        *,
+        shown: str | None = None,
+        may_go_on: bool = False,
+        usage: Usage | None = None,
+    ) -> None:
         """The running attempt failed.
 
         Args:
             error: Why, classified.
             now: The present instant.
-            shown: The text that the caller has already seen ("" for other content); None if it saw nothing.
+            shown: All text that the caller has seen of this call ("" for other content); None if this attempt
+                showed nothing.
+            may_go_on: Another target may go on from what was shown, or start again with a mark.
+            usage: Tokens that the attempt cost, if it said so.
         """
         attempt, record = self._close(now, "failed")
         record.kind, record.status, record.code = error.kind, error.status, error.code
-        record.message, record.retry_after = error.message, error.retry_after
+        record.message, record.retry_after, record.usage = error.message, error.retry_after, usage
         self._errors.append(error)
         target, rule = attempt.target, self._policy.rule(error.kind)
         self._memory.health.record_attempt(target.link.name)
         if shown is not None:
+            self._shown = shown
             self._settle(attempt, error, now)
-            self._leave(now)
-            self._end = interrupted(shown, error, record, self.report, self._errors)
+            self._go(rule.then if may_go_on else "raise", error, record, now)
             return
         pause = self._mending.mend(
             attempt.target,
@@ -360,7 +380,11 @@ class Walk:
                 return
             case "raise":
                 self._leave(now)
-                self._end = rejected(error, record, self.report, self._errors)
+                self._end = (
+                    rejected(error, record, self.report, self._errors)
+                    if self._shown is None
+                    else interrupted(self._shown, error, record, self.report, self._errors)
+                )
                 return
             case "larger_window":
                 learnt = self._memory.learnt(link.name)
@@ -400,6 +424,8 @@ class Walk:
 
     def _last_error(self, ready: float | None, now: float) -> FailoverError:
         last = self._errors[-1] if self._errors else None
+        if last is not None and self._shown is not None:
+            return interrupted(self._shown, last, self.report.attempts[-1], self.report, self._errors)
         overflowed = {error.kind for error in self._errors} == {ErrorKind.CONTEXT_EXCEEDED}
         attempts = self.report.attempts
         if last is not None and overflowed and self._policy.rule(last.kind).then == "larger_window":

@@ -30,6 +30,8 @@ class ModelInfo:
         tool_calling: It calls tools.
         structured_output: It follows a JSON schema.
         reasoning: It reasons before it answers.
+        efforts: Reasoning efforts that it knows.
+        refuses: Settings of a request that it refuses, by their names there ("temperature").
     """
 
     context_window: int | None = None
@@ -40,20 +42,38 @@ class ModelInfo:
     tool_calling: bool | None = None
     structured_output: bool | None = None
     reasoning: bool | None = None
+    efforts: tuple[str, ...] | None = None
+    refuses: frozenset[str] = frozenset()
 
 
-def _row(context_window: int, max_output_tokens: int, abilities: str) -> ModelInfo:
-    """A row; `abilities` are words. All but "schema" mean no where they are absent; that one is not known then."""
+def _row(
+    context_window: int | None,
+    max_output_tokens: int | None,
+    abilities: str,
+    efforts: str = "",
+    refuses: frozenset[str] = frozenset(),
+) -> ModelInfo:
+    """A row; `abilities` are words.
+
+    An absent word means no, and one with a question mark that sources disagree. But an absent "schema" or "pdf" means
+    that it is not known: some hosts read PDF files on the model's behalf. "no-schema" says no.
+    """
     words = frozenset(abilities.split())
+
+    def has(word: str) -> bool | None:
+        return None if f"{word}?" in words else word in words
+
     return ModelInfo(
         context_window=context_window,
         max_output_tokens=max_output_tokens,
-        image_inputs="image" in words,
-        audio_inputs="audio" in words,
-        pdf_inputs="pdf" in words,
-        tool_calling="tools" in words,
+        image_inputs=has("image"),
+        audio_inputs=has("audio"),
+        pdf_inputs="pdf" in words or None,
+        tool_calling=has("tools"),
         structured_output=True if "schema" in words else False if "no-schema" in words else None,
-        reasoning="reasoning" in words,
+        reasoning=has("reasoning"),
+        efforts=tuple(efforts.split()) or None,
+        refuses=refuses,
     )
 
 
@@ -62,11 +82,20 @@ _CLAUDE = "image pdf tools reasoning"
 _GEMINI = "image audio pdf tools schema reasoning"
 _THINKER = "tools reasoning"
 
+_LEVELS = "low medium high"
+_TO_XHIGH = "none low medium high xhigh"
+_TO_MAX = "none low medium high xhigh max"
+
+_FIXED = frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty"})
+"""What OpenAI's models refuse as long as they reason, which those before gpt-5.1 always do."""
+
 _BY_MODEL: Mapping[str, ModelInfo] = MappingProxyType(
     {
         # OpenAI. From gpt-5 on, input and output have limits of their own.
-        "gpt-3.5-turbo": _row(16_385, 4_096, "no-schema"),
+        "gpt-3.5-turbo": _row(16_385, 4_096, "tools no-schema"),
         "gpt-4": _row(8_192, 8_192, "tools no-schema"),
+        "gpt-4-0125": _row(128_000, 4_096, "tools no-schema"),
+        "gpt-4-1106": _row(128_000, 4_096, "tools no-schema"),
         "gpt-4-turbo": _row(128_000, 4_096, "image tools no-schema"),
         "gpt-4o": _row(128_000, 16_384, "image pdf tools schema"),
         "gpt-4o-mini": _row(128_000, 16_384, "image pdf tools schema"),
@@ -74,27 +103,27 @@ _BY_MODEL: Mapping[str, ModelInfo] = MappingProxyType(
         "gpt-4.1": _row(1_047_576, 32_768, "image pdf tools schema"),
         "gpt-4.1-mini": _row(1_047_576, 32_768, "image pdf tools schema"),
         "gpt-4.1-nano": _row(1_047_576, 32_768, "image tools schema"),
-        "o1": _row(200_000, 100_000, _GPT),
-        "o3": _row(200_000, 100_000, _GPT),
-        "o3-mini": _row(200_000, 100_000, "tools schema reasoning"),
-        "o4-mini": _row(200_000, 100_000, _GPT),
-        "gpt-5": _row(272_000, 128_000, _GPT),
-        "gpt-5-mini": _row(272_000, 128_000, _GPT),
-        "gpt-5-nano": _row(272_000, 128_000, _GPT),
-        "gpt-5.1": _row(272_000, 128_000, _GPT),
-        "gpt-5.2": _row(272_000, 128_000, _GPT),
-        "gpt-5.4": _row(922_000, 128_000, _GPT),
-        "gpt-5.4-mini": _row(272_000, 128_000, _GPT),
-        "gpt-5.4-nano": _row(272_000, 128_000, _GPT),
-        "gpt-5.5": _row(922_000, 128_000, _GPT),
-        "gpt-5.6": _row(922_000, 128_000, _GPT),
-        "gpt-5.6-luna": _row(922_000, 128_000, _GPT),
-        "gpt-5.6-sol": _row(922_000, 128_000, _GPT),
-        "gpt-5.6-terra": _row(922_000, 128_000, _GPT),
-        "gpt-6-luna": _row(922_000, 128_000, _GPT),
-        "gpt-6-sol": _row(922_000, 128_000, _GPT),
-        "gpt-oss-20b": _row(131_072, 32_768, "tools reasoning"),
-        "gpt-oss-120b": _row(131_072, 32_768, "tools reasoning"),
+        "o1": _row(200_000, 100_000, _GPT, _LEVELS, _FIXED),
+        "o3": _row(200_000, 100_000, _GPT, _LEVELS, _FIXED | {"stop"}),
+        "o3-mini": _row(200_000, 100_000, "tools schema reasoning", _LEVELS, _FIXED),
+        "o4-mini": _row(200_000, 100_000, _GPT, _LEVELS, _FIXED | {"stop"}),
+        "gpt-5": _row(272_000, 128_000, _GPT, "minimal low medium high", _FIXED),
+        "gpt-5-mini": _row(272_000, 128_000, _GPT, "minimal low medium high", _FIXED),
+        "gpt-5-nano": _row(272_000, 128_000, _GPT, "minimal low medium high", _FIXED),
+        "gpt-5.1": _row(272_000, 128_000, f"{_GPT} audio?", "none low medium high"),
+        "gpt-5.2": _row(272_000, 128_000, _GPT, _TO_XHIGH),
+        "gpt-5.4": _row(922_000, 128_000, _GPT, _TO_XHIGH),
+        "gpt-5.4-mini": _row(272_000, 128_000, _GPT, _TO_XHIGH),
+        "gpt-5.4-nano": _row(272_000, 128_000, _GPT, _TO_XHIGH),
+        "gpt-5.5": _row(922_000, 128_000, _GPT, _TO_XHIGH),
+        "gpt-5.6": _row(922_000, 128_000, _GPT, _TO_MAX),
+        "gpt-5.6-luna": _row(922_000, 128_000, _GPT, _TO_MAX),
+        "gpt-5.6-sol": _row(922_000, 128_000, _GPT, _TO_MAX),
+        "gpt-5.6-terra": _row(922_000, 128_000, _GPT, _TO_MAX),
+        "gpt-6-luna": _row(922_000, 128_000, _GPT, _TO_MAX),
+        "gpt-6-sol": _row(922_000, 128_000, _GPT, _TO_MAX),
+        "gpt-oss-20b": _row(131_072, None, _THINKER, _LEVELS),
+        "gpt-oss-120b": _row(131_072, None, _THINKER, _LEVELS),
         # Anthropic.
         "claude-opus-4": _row(200_000, 32_000, _CLAUDE),
         "claude-opus-4-0": _row(200_000, 32_000, _CLAUDE),
@@ -110,33 +139,33 @@ _BY_MODEL: Mapping[str, ModelInfo] = MappingProxyType(
         "claude-sonnet-5": _row(1_000_000, 128_000, _CLAUDE),
         "claude-haiku-4-5": _row(200_000, 64_000, _CLAUDE),
         # Google.
-        "gemini-2.5-pro": _row(1_048_576, 65_536, _GEMINI),
-        "gemini-2.5-flash": _row(1_048_576, 65_536, _GEMINI),
-        "gemini-2.5-flash-lite": _row(1_048_576, 65_536, _GEMINI),
-        "gemini-3-flash": _row(1_048_576, 65_536, _GEMINI),
-        "gemini-3.1-pro": _row(1_048_576, 65_536, _GEMINI),
-        "gemini-3.1-flash-lite": _row(1_048_576, 65_536, _GEMINI),
-        "gemini-3.5-flash": _row(1_048_576, 65_536, _GEMINI),
-        "gemini-flash": _row(1_048_576, 65_536, _GEMINI),
-        "gemini-flash-lite": _row(1_048_576, 65_536, _GEMINI),
+        "gemini-2.5-pro": _row(1_048_576, 65_536, _GEMINI, "none minimal low medium high"),
+        "gemini-2.5-flash": _row(1_048_576, 65_536, _GEMINI, "none minimal low medium high"),
+        "gemini-2.5-flash-lite": _row(1_048_576, 65_536, _GEMINI, "none minimal low medium high"),
+        "gemini-3-flash": _row(1_048_576, 65_536, _GEMINI, "minimal low medium high"),
+        "gemini-3.1-pro": _row(1_048_576, 65_536, _GEMINI, _LEVELS),
+        "gemini-3.1-flash-lite": _row(1_048_576, 65_536, _GEMINI, "minimal low medium high"),
+        "gemini-3.5-flash": _row(1_048_576, 65_536, _GEMINI, "minimal low medium high"),
+        "gemini-flash": _row(1_048_576, 65_536, _GEMINI, "minimal low medium high"),
+        "gemini-flash-lite": _row(1_048_576, 65_536, _GEMINI, "minimal low medium high"),
         # DeepSeek.
         "deepseek-chat": _row(1_000_000, 384_000, "tools"),
         "deepseek-reasoner": _row(1_000_000, 384_000, _THINKER),
-        "deepseek-v4-flash": _row(1_000_000, 384_000, _THINKER),
+        "deepseek-v4-flash": _row(1_000_000, 384_000, f"{_THINKER} image?"),
         "deepseek-v4-pro": _row(1_000_000, 384_000, _THINKER),
         # Qwen, as Alibaba serves it.
-        "qwen-max": _row(32_768, 8_192, "tools"),
+        "qwen-max": _row(32_768, 8_192, "tools reasoning?"),
         "qwen-plus": _row(1_000_000, 32_768, _THINKER),
         "qwen-flash": _row(1_000_000, 32_768, _THINKER),
         "qwen-turbo": _row(1_000_000, 16_384, _THINKER),
         "qwen-vl-max": _row(131_072, 8_192, "image tools"),
         "qwen-vl-plus": _row(131_072, 8_192, "image tools"),
-        "qwen3-max": _row(262_144, 65_536, "tools"),
-        "qwen3-coder-plus": _row(1_048_576, 65_536, "tools"),
-        "qwen3-coder-flash": _row(1_000_000, 65_536, "tools"),
+        "qwen3-max": _row(262_144, 65_536, "tools reasoning?"),
+        "qwen3-coder-plus": _row(1_048_576, 65_536, "tools reasoning?"),
+        "qwen3-coder-flash": _row(1_000_000, 65_536, "tools reasoning?"),
         "qwen3-vl-plus": _row(262_144, 32_768, "image tools reasoning"),
-        "qwen3-235b-a22b": _row(131_072, 16_384, _THINKER),
-        "qwen3-32b": _row(131_072, 16_384, _THINKER),
+        "qwen3-235b-a22b": _row(131_072, None, _THINKER),
+        "qwen3-32b": _row(131_072, None, _THINKER),
         "qwen3.5-plus": _row(1_000_000, 65_536, "image tools reasoning"),
         "qwen3.6-plus": _row(1_000_000, 65_536, "image tools reasoning"),
         "qwen3.7-plus": _row(1_000_000, 65_536, "image tools reasoning"),
@@ -145,7 +174,7 @@ _BY_MODEL: Mapping[str, ModelInfo] = MappingProxyType(
         "glm-4.5": _row(131_072, 98_304, _THINKER),
         "glm-4.5-air": _row(131_072, 98_304, _THINKER),
         "glm-4.5-flash": _row(131_072, 98_304, _THINKER),
-        "glm-4.5v": _row(64_000, 16_384, "image tools reasoning"),
+        "glm-4.5v": _row(64_000, None, "image tools reasoning"),
         "glm-4.6": _row(204_800, 131_072, _THINKER),
         "glm-4.6v": _row(128_000, 32_768, "image tools reasoning"),
         "glm-4.7": _row(204_800, 131_072, _THINKER),
@@ -167,34 +196,34 @@ _BY_MODEL: Mapping[str, ModelInfo] = MappingProxyType(
         "minimax-m2.1": _row(204_800, 131_072, _THINKER),
         "minimax-m2.5": _row(204_800, 131_072, _THINKER),
         "minimax-m2.7": _row(204_800, 131_072, _THINKER),
-        "minimax-m3": _row(1_000_000, 128_000, "image tools reasoning"),
+        "minimax-m3": _row(1_000_000, None, "image tools reasoning"),
         "step-3.5-flash": _row(256_000, 256_000, _THINKER),
         "step-3.7-flash": _row(256_000, 256_000, "image tools reasoning"),
         # Mistral.
         "mistral-large": _row(262_144, 262_144, "image tools"),
         "mistral-large-2411": _row(131_072, 16_384, "tools"),
-        "mistral-medium": _row(262_144, 262_144, "image tools"),
+        "mistral-medium": _row(262_144, 262_144, "image tools reasoning?"),
         "mistral-medium-2505": _row(131_072, 131_072, "image tools"),
-        "mistral-small": _row(256_000, 256_000, "image tools reasoning"),
+        "mistral-small": _row(256_000, 256_000, "image tools reasoning", "none high"),
         "mistral-small-2506": _row(128_000, 16_384, "image tools"),
-        "ministral-3b": _row(128_000, 128_000, "tools"),
-        "ministral-8b": _row(128_000, 128_000, "tools"),
-        "codestral": _row(256_000, 4_096, "tools"),
-        "magistral-medium": _row(128_000, 16_384, _THINKER),
-        "magistral-small": _row(128_000, 128_000, _THINKER),
+        "ministral-3b": _row(None, None, "image? tools"),
+        "ministral-8b": _row(None, None, "image? tools"),
+        "codestral": _row(256_000, None, "tools"),
+        "magistral-medium": _row(None, None, f"{_THINKER} image?"),
+        "magistral-small": _row(None, None, f"{_THINKER} image?"),
         "pixtral-large": _row(128_000, 128_000, "image tools"),
         # xAI, Cohere, Perplexity.
-        "grok-4.3": _row(1_000_000, 30_000, "image pdf tools schema reasoning"),
-        "grok-4.20-0309-reasoning": _row(1_000_000, 30_000, "image pdf tools schema reasoning"),
-        "grok-4.20-0309-non-reasoning": _row(1_000_000, 30_000, "image pdf tools schema"),
+        "grok-4.3": _row(1_000_000, None, "image pdf tools schema reasoning", "none low medium high"),
+        "grok-4.20-0309-reasoning": _row(1_000_000, None, "image pdf tools schema reasoning"),
+        "grok-4.20-0309-non-reasoning": _row(1_000_000, None, "image pdf tools schema"),
         "command-a": _row(256_000, 8_000, "tools"),
         "command-a-reasoning": _row(256_000, 32_000, _THINKER),
         "command-r": _row(128_000, 4_000, "tools"),
         "command-r-plus": _row(128_000, 4_000, "tools"),
         "command-r7b": _row(128_000, 4_000, "tools"),
-        "sonar": _row(128_000, 4_096, ""),
-        "sonar-pro": _row(200_000, 8_192, "image"),
-        "sonar-reasoning-pro": _row(128_000, 4_096, "image reasoning"),
+        "sonar": _row(128_000, None, "image? tools?"),
+        "sonar-pro": _row(200_000, None, "image tools?"),
+        "sonar-reasoning-pro": _row(128_000, None, "image tools? reasoning", "minimal low medium high"),
         # Llama: the limits are those of its hosts, below.
         "llama-3.1-8b": ModelInfo(tool_calling=True, reasoning=False, image_inputs=False),
         "llama-3.3-70b": ModelInfo(tool_calling=True, reasoning=False, image_inputs=False),
@@ -207,19 +236,19 @@ _BY_HOST: Mapping[str, ModelInfo] = MappingProxyType(
         "groq/llama-3.1-8b-instant": _row(131_072, 131_072, "tools"),
         "groq/llama-3.3-70b-versatile": _row(131_072, 32_768, "tools"),
         "groq/llama-4-scout-17b-16e-instruct": _row(131_072, 8_192, "image tools schema"),
-        "groq/gpt-oss-20b": _row(131_072, 65_536, "tools schema reasoning"),
-        "groq/gpt-oss-120b": _row(131_072, 65_536, "tools schema reasoning"),
+        "groq/gpt-oss-20b": _row(131_072, 65_536, "tools schema reasoning", _LEVELS),
+        "groq/gpt-oss-120b": _row(131_072, 65_536, "tools schema reasoning", _LEVELS),
         "groq/qwen3-32b": _row(131_072, 40_960, _THINKER),
-        "cerebras/gpt-oss-120b": _row(131_072, 40_960, "tools schema reasoning"),
+        "cerebras/gpt-oss-120b": _row(131_072, 40_960, "tools schema reasoning", _LEVELS),
         "cerebras/zai-glm-4.7": _row(131_072, 40_960, "tools schema reasoning"),
         "together/llama-3.3-70b-instruct-turbo": _row(131_072, 131_072, "tools"),
-        "together/gpt-oss-20b": _row(131_072, 131_072, "tools schema reasoning"),
-        "together/gpt-oss-120b": _row(131_072, 131_072, _THINKER),
+        "together/gpt-oss-20b": _row(131_072, 131_072, "tools schema reasoning", _LEVELS),
+        "together/gpt-oss-120b": _row(131_072, 131_072, _THINKER, _LEVELS),
         "together/deepseek-v4-pro": _row(512_000, 384_000, "tools schema reasoning"),
         "together/kimi-k2.6": _row(262_144, 131_000, "image tools schema reasoning"),
         "together/glm-5.2": _row(262_144, 164_000, "tools schema reasoning"),
         "together/minimax-m3": _row(524_288, 250_000, "image tools schema reasoning"),
-        "fireworks/gpt-oss-120b": _row(131_072, 32_768, _THINKER),
+        "fireworks/gpt-oss-120b": _row(131_072, None, _THINKER, _LEVELS),
         "fireworks/deepseek-v4-pro": _row(1_000_000, 384_000, "tools schema reasoning"),
     }
 )

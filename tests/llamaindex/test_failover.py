@@ -187,13 +187,16 @@ async def test_a_call_can_name_its_own_models(driver: Driver, sim: Simulator) ->
     assert response.additional_kwargs["failover"]["model"] == "openai/gpt-4.1-nano"
 
 
-async def test_a_deadline_holds_for_the_whole_call(driver: Driver, sim: Simulator) -> None:
-    """A provider that stays silent costs no more than the deadline."""
+@pytest.mark.parametrize("where", ["llm", "call"])
+async def test_a_deadline_holds_for_the_whole_call(driver: Driver, sim: Simulator, make_llm: Maker, where: str) -> None:
+    """A provider that stays silent costs no more than the deadline, of the LLM or of the call."""
     sim.script("*", Fault.silent())
+    of_llm, of_call = ({"deadline": 0.3}, {}) if where == "llm" else ({}, {"deadline": 0.3})
+    driver = Driver(make_llm(**of_llm), is_async=driver.is_async)
     loop = asyncio.get_running_loop()
     began = loop.time()
     with pytest.raises(ChainExhaustedError):
-        await driver.call("chat", ask(), deadline=0.3)
+        await driver.call("chat", ask(), **of_call)
     assert loop.time() - began < 2
 
 
@@ -201,8 +204,9 @@ async def test_a_file_is_read_and_sent(driver: Driver, sim: Simulator, tmp_path:
     """A block that names a file arrives with its content, by sync and by async calls."""
     path = tmp_path / "pixel.png"
     path.write_bytes(PIXEL)
-    await driver.call("chat", [ChatMessage(blocks=[ImageBlock(path=path)])])
+    await driver.call("chat", [ChatMessage(blocks=[ImageBlock(path=path)])], temperature=0.25)
     (part,) = sim.requests[0].body["messages"][0]["content"]
+    assert sim.requests[0].body["temperature"] == 0.25
     assert part["image_url"]["url"] == "data:image/png;base64," + base64.b64encode(PIXEL).decode()
 
 

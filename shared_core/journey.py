@@ -1,0 +1,212 @@
+"""One call under way, without waiting: what both drivers do alike between the walk's decisions and a provider's events.
+
+A `Journey` begins and ends attempts, feeds their events through the seam (if the attempt goes on from a broken one) and
+the intake, judges what an ended read means, and reports to the walk under the memory's lock. It never waits and opens
+nothing by itself: the drivers do that through its `door`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from shared_core.answer import Answer
+from shared_core.classify import ClassifierRule, classify_error
+from shared_core.continuation import continue_request, course
+from shared_core.errors import ErrorKind, FailoverError, ProviderError
+from shared_core.events import End, Restart, StreamEvent, Usage, WireEvent, added
+from shared_core.hooks import Hooks, Notice
+from shared_core.intake import Intake
+from shared_core.join import Join
+from shared_core.memory import Memory
+from shared_core.mending import NOT_ACCEPTED
+from shared_core.policy import FailoverPolicy
+from shared_core.request import LLMRequest
+from shared_core.seam import Afresh, Seam
+from shared_core.timers import Progress, SyncGuard
+from shared_core.walk import Attempt, Decision, Walk
+
+__all__ = ["Accept", "Door", "Journey"]
+
+Accept: TypeAlias = Callable[[Answer], bool]
+"""A predicate on a whole answer: False asks the next target."""
+
+
+class Door(Protocol):
+    """Where attempts are sent: the manager, which knows providers and keys."""
+
+    def open(
+        self, attempt: Attempt, request: LLMRequest, guard: SyncGuard
+    ) -> Generator[Sequence[WireEvent], None, None]:
+        """The provider's stream for `attempt`."""
+
+    def aopen(self, attempt: Attempt, request: LLMRequest) -> AsyncGenerator[Sequence[WireEvent], None]:
+        """The same, async."""
+
+    def takes_prefill(self, attempt: Attempt) -> bool:
+        """Whether the target goes on from a trailing assistant's turn natively."""
+
+
+@dataclass(slots=True)
+class Journey:
+    """One call under way: the walk, the attempt at hand, and what both drivers do alike.
+
+    Attributes:
+        request: What is asked.
+        walk: Decides.
+        memory: Guarded by its lock.
+        door: Opens attempts.
+        hold: Show nothing before the whole answer is there.
+        policy: Settings of this call.
+        hooks: Whom to tell.
+        rules: The user's classifier rules.
+        accept: Judges whole answers, where they are held.
+        clock: Monotonic clock, in seconds.
+    """
+
+    request: LLMRequest
+    walk: Walk
+    memory: Memory
+    door: Door
+    hold: bool
+    policy: FailoverPolicy
+    hooks: Hooks | None = None
+    rules: Sequence[ClassifierRule] = ()
+    accept: Accept | None = None
+    clock: Callable[[], float] = time.monotonic
+    _attempt: Attempt | None = None
+    _intake_now: Intake | None = None
+    _seam: Seam | Afresh | None = None
+    _must_mark: bool = False
+    _reasonings: int = 0
+    _spent: Usage | None = None
+
+    def decide(self) -> Decision:
+        """What to do next."""
+        with self.memory.lock:
+            return self.walk.next(self.clock())
+
+    def notices(self) -> Sequence[Notice]:
+        """What there is to tell since the last time."""
+        notices = self.walk.notices
+        if not notices:
+            return ()
+        self.walk.notices = []
+        return notices
+
+    def begin(self, attempt: Attempt) -> tuple[Progress, LLMRequest]:
+        """Begins an attempt: its timers, and what to ask."""
+        self._attempt, self._intake_now = attempt, Intake(hold=self.hold)
+        self._seam, self._must_mark = None, False
+        request = self.request
+        if attempt.shown is not None:
+            if self.policy.mid_stream == "restart":
+                self._must_mark = True
+            elif attempt.shown:
+                prefill = self.door.takes_prefill(attempt)
+                request = continue_request(request, attempt.shown, prefill=prefill)
+                self._seam = Seam(Join(attempt.shown, prefill=prefill))
+            else:
+                self._seam = Afresh(self._reasonings)
+        return Progress(attempt.first_token_timeout, attempt.idle_timeout, attempt.deadline), request
+
+    def take(self, batch: Sequence[WireEvent], progress: Progress, seconds: float) -> Sequence[StreamEvent]:
+        """Takes a batch that was `seconds` in coming; what to show."""
+        intake = self._intake()
+        had_content, was_finished = intake.has_content, intake.finish is not None
+        shown = intake.feed(batch if self._seam is None else self._seam.through(batch))
+        if shown and self._must_mark and self._attempt is not None:
+            shown = [Restart(self._attempt.target.link.name), *shown]
+            self._must_mark = False
+        progress.read(seconds, has_moved=intake.has_moved)
+        if intake.has_content and not had_content:
+            with self.memory.lock:
+                self.walk.answered(self.clock())
+        if intake.finish is not None and not was_finished:
+            progress.linger(self.policy.linger)
+        return shown
+
+    def is_broken(self) -> bool:
+        """Whether the stream itself said that it is broken."""
+        return self._intake().error is not None
+
+    def broke(self, raised: Exception | None, progress: Progress, *, has_fired: bool) -> None:
+        """The read ended: in an exception, by our timer, or at the end of the stream (None).
+
+        Raises:
+            ConfigurationError: It was one; no other target would help.
+        """
+        intake = self._intake()
+        if intake.error is not None:
+            return
+        if intake.finish is not None:
+            return  # the answer is whole; what broke behind it took nothing away
+        if has_fired:
+            intake.error = progress.error(self.clock())
+        elif isinstance(raised, FailoverError) and not isinstance(raised, ProviderError):
+            raise raised
+        elif raised is not None:
+            intake.error = classify_error(raised, rules=self.rules)
+        else:
+            intake.error = ProviderError("the stream ended early", kind=ErrorKind.TRANSIENT, code="truncated")
+
+    def settle(self) -> Sequence[StreamEvent] | None:
+        """Ends the attempt: the last events of an answer, or None if the walk goes on."""
+        intake = self._intake()
+        if intake.error is None and self.hold:
+            intake.error = self._judge(intake)
+        with self.memory.lock:
+            now = self.clock()
+            if intake.error is not None:
+                self._fail(intake, intake.error, now)
+                return None
+            self.walk.succeeded(now, intake.usage)
+        self.walk.report.continued = self._seam is not None
+        usage = intake.usage if self._spent is None else added(self._spent, intake.usage)
+        return [*intake.rest(), End(self.walk.report, intake.finish, usage, intake.details)]
+
+    def _fail(self, intake: Intake, error: ProviderError, now: float) -> None:
+        if not intake.is_shown:
+            self.walk.failed(error, now, usage=intake.usage)
+            return
+        before = self._attempt.shown if self._attempt is not None and self.policy.mid_stream == "continue" else None
+        text = (before or "") + intake.text
+        may_go_on = False
+        match self.policy.mid_stream:
+            case "raise":
+                pass
+            case "restart":
+                may_go_on = True
+            case "continue":
+                way = course(self.request, text=text, has_tool_call=intake.has_tools, has_refusal=intake.has_refusal)
+                may_go_on = way.is_open
+                self._spent = added(self._spent, intake.usage)
+                self._reasonings += intake.reasonings
+        self.walk.failed(error, now, shown=text, may_go_on=may_go_on, usage=intake.usage)
+
+    def _judge(self, intake: Intake) -> ProviderError | None:
+        """Whether a whole answer that nobody has seen yet may stand; one without any sign of content needs a reason."""
+        if not intake.has_content and (intake.finish is None or intake.finish.reason in {"other", "pause"}):
+            with self.memory.lock:
+                has_more = self.walk.has_more(self.clock())
+            return _not_accepted("it is empty") if has_more else None
+        if self.accept is None:
+            return None
+        events = [*intake.peek(), End(self.walk.report, intake.finish, intake.usage, intake.details)]
+        return None if self.accept(Answer.collect(events)) else _not_accepted("the caller's predicate refused it")
+
+    def leave(self) -> None:
+        """The call is over, one way or another; what still runs is abandoned."""
+        with self.memory.lock:
+            self.walk.abandoned(self.clock())
+
+    def _intake(self) -> Intake:
+        if self._intake_now is None:
+            raise RuntimeError("no attempt was begun")
+        return self._intake_now
+
+
+def _not_accepted(why: str) -> ProviderError:
+    return ProviderError(f"the answer was not accepted: {why}", kind=ErrorKind.UNKNOWN, code=NOT_ACCEPTED)
