@@ -20,9 +20,12 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_failover.messages import REASONING_BLOCKS, TEXT_SIGNATURE, TOOL_SIGNATURES
 from langchain_failover.metadata import response_metadata, usage_metadata
-from shared_core.events import End, ReasoningDelta, RefusalDelta, StreamEvent, TextDelta, ToolCallDelta
+from shared_core.events import End, ReasoningDelta, RefusalDelta, Restart, StreamEvent, TextDelta, ToolCallDelta
 
-__all__ = ["Chunks", "text_chunk"]
+__all__ = ["RESTART", "Chunks", "text_chunk"]
+
+RESTART = "failover_restart"
+"""Key in a chunk's `response_metadata`: what came before is void, and this model's answer follows."""
 
 _MESSAGE = AIMessageChunk(content="")
 _GENERATION = ChatGenerationChunk(message=_MESSAGE)
@@ -51,6 +54,13 @@ def text_chunk(text: str) -> ChatGenerationChunk:
     return chunk
 
 
+def _void(chunk: ChatGenerationChunk) -> None:
+    """Empties a chunk where it is: LangChain holds on to the object, and merges it at the end."""
+    empty = AIMessageChunk(content="" if isinstance(chunk.message.content, str) else [], id=chunk.message.id)
+    _set(chunk.message, "__dict__", dict(vars(empty)))
+    chunk.text = ""
+
+
 def _fill(model: Any, fields: dict[str, Any], fields_set: set[str], extra: dict[str, Any] | None) -> None:
     _set(model, "__dict__", fields)
     _set(model, "__pydantic_fields_set__", fields_set)
@@ -67,24 +77,40 @@ class Chunks:
 
     def __init__(self, version: str | None) -> None:
         self._is_v1 = version == "v1"
+        self._begin()
+        self._makers: dict[type, Callable[[Any], ChatGenerationChunk | None]] = {
+            TextDelta: self._text_v1 if self._is_v1 else self._text,
+            ReasoningDelta: self._reasoning_v1 if self._is_v1 else self._reasoning_v0,
+            ToolCallDelta: self._call_v1 if self._is_v1 else self._call,
+            RefusalDelta: self._refusal_v1 if self._is_v1 else self._refusal,
+            Restart: self._restart,
+            End: self._end,
+        }
+
+    def _begin(self) -> None:
+        self._given: list[ChatGenerationChunk] = []
         self._reasoning: dict[int, dict[str, Any]] = {}
         self._call_ids: dict[int, str] = {}
         self._call_signatures: dict[int, str] = {}
         self._text_signature: str | None = None
         self._text_block = 0
         self._is_in_text = False
-        self._makers: dict[type, Callable[[Any], ChatGenerationChunk | None]] = {
-            TextDelta: self._text_v1 if self._is_v1 else self._text,
-            ReasoningDelta: self._reasoning_v1 if self._is_v1 else self._reasoning_v0,
-            ToolCallDelta: self._call_v1 if self._is_v1 else self._call,
-            RefusalDelta: self._refusal_v1 if self._is_v1 else self._refusal,
-            End: self._end,
-        }
 
     def add(self, event: StreamEvent) -> ChatGenerationChunk | None:
         """The chunk for one event, or None if there is nothing to show of it (usage and details come with the end)."""
         make = self._makers.get(type(event))
-        return None if make is None else make(event)
+        chunk = None if make is None else make(event)
+        if chunk is not None:
+            self._given.append(chunk)
+        return chunk
+
+    def _restart(self, event: Restart) -> ChatGenerationChunk:
+        """Voids what was given, so that LangChain merges the second answer alone; the chunk says so to its reader."""
+        for chunk in self._given:
+            _void(chunk)
+        self._begin()
+        content: str | list[str | dict[Any, Any]] = [] if self._is_v1 else ""
+        return _chunk(AIMessageChunk(content=content, response_metadata={RESTART: event.model}))
 
     def _text(self, event: TextDelta) -> ChatGenerationChunk | None:
         if event.signature is not None:
