@@ -25,9 +25,12 @@ from llama_index.core.base.llms.types import (
 )
 
 from llamaindex_failover.messages import SIGNED_BY
-from shared_core.events import End, ReasoningDelta, RefusalDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
+from shared_core.events import End, ReasoningDelta, RefusalDelta, Restart, StreamEvent, TextDelta, ToolCallDelta, Usage
 
-__all__ = ["Growing"]
+__all__ = ["RESTART", "Growing"]
+
+RESTART = "failover_restart"
+"""Key in `additional_kwargs`: what was shown before is void, and this model's answer follows."""
 
 
 @dataclass(slots=True)
@@ -62,6 +65,9 @@ class Growing:
     """One answer, from its first event to its end."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._text = ""
         self._refusal = ""
         self._text_signature: str | None = None
@@ -84,6 +90,8 @@ class Growing:
                 self._think(event)
             case ToolCallDelta():
                 self._call(event)
+            case Restart():
+                self._begin()
             case _:
                 # The rest bears no content of its own: what counts of it comes again with `End`.
                 pass
@@ -98,6 +106,9 @@ class Growing:
                 self._thinking[index] = self._thoughts[index].block()
                 # The key is the one that the framework's agents read.
                 return self._response({"type": "reasoning", "text": text}, thinking_delta=text)
+            case Restart(model=model):
+                # What was shown is void: the message is empty again, and grows to the second answer alone.
+                return self._response({"type": "restart", "model": model}, **{RESTART: model})
             case ToolCallDelta(index=index):
                 self._calling[index] = self._calls[index].block()
                 return self._response({"type": "tool_call", "index": index, "arguments": event.arguments})
