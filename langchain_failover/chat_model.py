@@ -72,6 +72,7 @@ class ChatFailover(FailoverSettings):
         mid_stream: What happens when a stream breaks after its content was shown.
         first_token_timeout: Seconds until the first content.
         idle_timeout: Seconds between two pieces of content.
+        hedge_after: Seconds after which, without content, the next target is asked as well.
         max_retries: Repetitions on the same target after a quick passing failure, before the next target is tried.
         temperature: Sampling temperature.
         max_tokens: Highest number of tokens to generate (also as `max_completion_tokens`).

@@ -44,7 +44,7 @@ ALIASES: Mapping[str, str] = {
 }
 """Names that LangChain's users know from other chat models, and ours. They hold at construction and for each call."""
 
-POLICY_SETTINGS = ("deadline", "mid_stream", "first_token_timeout", "idle_timeout")
+POLICY_SETTINGS = ("deadline", "mid_stream", "first_token_timeout", "idle_timeout", "hedge_after")
 """Settings of the policy that may be given directly."""
 
 _ENGINE_SETTINGS = (
@@ -125,6 +125,7 @@ class FailoverSettings(BaseChatModel):
     mid_stream: str | None = None
     first_token_timeout: float | None = None
     idle_timeout: float | None = None
+    hedge_after: float | None = None
     max_retries: int | None = Field(default=None, ge=0)
 
     temperature: float | None = None

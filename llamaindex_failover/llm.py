@@ -88,7 +88,8 @@ class FailoverLLM(StructuredPrediction):
         http_client: The client for sync calls.
         http_async_client: The client for async calls.
         **settings: The fields of this class, such as `temperature`, `max_tokens`, `context_window`, `deadline`,
-            `mid_stream`, `first_token_timeout`, `idle_timeout`, `system_prompt`, `callback_manager`.
+            `mid_stream`, `first_token_timeout`, `idle_timeout`, `hedge_after`, `system_prompt`,
+            `callback_manager`.
 
     Raises:
         ConfigurationError: A setting is wrong or unknown; the message names it.

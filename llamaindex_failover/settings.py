@@ -40,7 +40,7 @@ from shared_core.providers.base import Vendor
 
 __all__ = ["ConfiguredLLM"]
 
-_DIRECT = ("deadline", "mid_stream", "first_token_timeout", "idle_timeout")
+_DIRECT = ("deadline", "mid_stream", "first_token_timeout", "idle_timeout", "hedge_after")
 """Settings of the policy that are also accepted directly."""
 
 _ENGINE = ("profiles", "order", "rules", "hooks", "http_client", "http_async_client", "manager")
@@ -103,6 +103,9 @@ class ConfiguredLLM(FunctionCallingLLM):
     mid_stream: str | None = Field(default=None, description="What happens when a shown stream breaks.")
     first_token_timeout: float | None = Field(default=None, description="Seconds until the first content.")
     idle_timeout: float | None = Field(default=None, description="Seconds between two pieces of content.")
+    hedge_after: float | None = Field(
+        default=None, description="Seconds after which, without content, the next target is asked as well."
+    )
     max_retries: int | None = Field(default=None, ge=0, description="Repetitions on one target after a blip.")
 
     _manager: FailoverManager = PrivateAttr()

@@ -52,6 +52,11 @@ class Link:
         """Canonical model string."""
         return f"{self.provider}/{self.model}"
 
+    @property
+    def keys(self) -> tuple[tuple[str, str], ...]:
+        """What identifies the API keys under which it can be asked: names and fingerprints."""
+        return tuple((each.name, each.fingerprint) for each in self.profiles if each.unavailable is None)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

@@ -46,8 +46,8 @@ _ASK = (
     "the format, and finish what is unfinished, even in the middle of a word."
 )
 _ASK_ANCHOR = (
-    "So that the two parts fit together, begin by copying exactly the last characters of your message, which are "
-    "written below between the lines, and then go straight on. Repeat nothing else.\n\n-----\n{anchor}\n-----"
+    "So that the two parts fit together, begin by copying exactly the last characters of your message, go straight on "
+    "from there, and repeat nothing else. Its last characters are:\n\n{anchor}"
 )
 _ASK_PLAIN = "Go on exactly where it stopped, and repeat nothing of it."
 _ASK_CODE = "It stopped inside a code block that is still open: do not open it again."

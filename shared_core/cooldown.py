@@ -27,12 +27,17 @@ class Scoped(NamedTuple):
 
 
 class Cooldowns:
-    """All entries. Instants are of the caller's monotonic clock, in seconds."""
+    """All entries. Instants are of the caller's monotonic clock, in seconds.
 
-    def __init__(self) -> None:
+    Args:
+        memory: Seconds after its cooldown for which an entry is remembered.
+    """
+
+    def __init__(self, memory: float = 300.0) -> None:
+        self._memory = memory
         self._gates: dict[Scoped, tuple[Gate, str]] = {}
 
-    def gates(self, provider: str, profile: str, model: str, fingerprint: str) -> list[tuple[Scoped, Gate]]:
+    def gates(self, provider: str, profile: str, model: str, fingerprint: str, now: float) -> list[tuple[Scoped, Gate]]:
         """The entries that stand before this profile for this model: none, one or two."""
         if not self._gates:
             return []
@@ -42,10 +47,10 @@ class Cooldowns:
             if entry is None:
                 continue
             gate, marked = entry
-            if marked == fingerprint:
-                found.append((scope, gate))
-            else:
+            if marked != fingerprint or gate.is_forgettable(now, self._memory):
                 del self._gates[scope]
+            else:
+                found.append((scope, gate))
         return found
 
     def is_cooling(self, provider: str, profile: str, model: str = "", *, now: float) -> bool:
@@ -68,12 +73,14 @@ class Cooldowns:
         fingerprint: str = "",
         started: float | None = None,
     ) -> float:
-        """Cools `scope` after `error`; the seconds that it cools."""
-        self.sweep(now, policy.failure_memory)
+        """Cools `scope` after `error`; the seconds that it cools, 0 for old news."""
+        self.sweep(now)
         gate, marked = self._gates.get(scope, (Gate(), fingerprint))
         if marked != fingerprint:
             gate = Gate()
-        seconds = profile_cooldown(error, gate.hits, policy)
+        if gate.ignores(now, started):
+            return 0.0
+        seconds = profile_cooldown(error, gate.earlier_hits(started), policy)
         gate.shut(now, seconds, error.kind, error.message, started=started)
         self._gates[scope] = (gate, fingerprint)
         return seconds
@@ -96,10 +103,10 @@ class Cooldowns:
             if provider in {None, scope.provider} and (model is None or scope.model in {None, model}):
                 del self._gates[scope]
 
-    def sweep(self, now: float, memory: float) -> None:
-        """Drops entries whose cooldown ended `memory` seconds ago."""
+    def sweep(self, now: float) -> None:
+        """Drops entries whose cooldown ended long ago."""
         for scope, (gate, _) in list(self._gates.items()):
-            if gate.is_forgettable(now, memory):
+            if gate.is_forgettable(now, self._memory):
                 del self._gates[scope]
 
     def __iter__(self) -> Iterator[tuple[Scoped, Gate]]:

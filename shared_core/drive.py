@@ -13,11 +13,11 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing, closing
 from typing import TypeVar
 
+from shared_core.decisions import Attempt, GiveUp, Wait
 from shared_core.events import StreamEvent, WireEvent
 from shared_core.hooks import tell, tell_async
 from shared_core.journey import Journey
 from shared_core.timers import AsyncGuard, Progress, SyncGuard, Watchdog
-from shared_core.walk import Attempt, GiveUp, Wait
 
 __all__ = ["adrive", "drive"]
 
@@ -25,7 +25,7 @@ _watchdog = Watchdog()
 _Stream = TypeVar("_Stream")
 
 
-def drive(journey: Journey, *, sleep: Callable[[float], None] = time.sleep) -> Generator[StreamEvent, None, None]:
+def drive(journey: Journey, *, sleep: Callable[[float], object] = time.sleep) -> Generator[StreamEvent, None, None]:
     """Performs the walk in sync code; yields the events of the answer, `End` last.
 
     Raises:
@@ -54,7 +54,7 @@ def drive(journey: Journey, *, sleep: Callable[[float], None] = time.sleep) -> G
 def _attempt(journey: Journey, attempt: Attempt) -> Generator[StreamEvent, None, None]:
     progress, request = journey.begin(attempt)
     clock = journey.clock
-    guard = SyncGuard(progress.limit(clock()))
+    guard = journey.guard = SyncGuard(progress.limit(clock()))
     _watchdog.watch(guard)
     try:
         opened = _opened(journey, progress, lambda: journey.door.open(attempt, request, guard))
@@ -84,6 +84,7 @@ def _attempt(journey: Journey, attempt: Attempt) -> Generator[StreamEvent, None,
                     journey.broke(None, progress, has_fired=True)
                     return
     finally:
+        journey.guard = None
         _watchdog.release(guard)
 
 

@@ -57,11 +57,12 @@ def exhausted(
     cause = min(errors, key=lambda error: _BY_ACTIONABILITY.index(error.kind), default=None)
     kind = cause.kind if cause else min(cooling, key=_BY_ACTIONABILITY.index, default=ErrorKind.UNKNOWN)
     attempts, skips = len(report.attempts), len(report.skips)
-    lines = [f"LLM chain exhausted ({models} model{'s' * (models != 1)}, {attempts} attempts, {skips} skipped)."]
+    models_word, attempts_word = "model" + "s" * (models != 1), "attempt" + "s" * (attempts != 1)
+    lines = [f"LLM chain exhausted ({models} {models_word}, {attempts} {attempts_word}, {skips} skipped)."]
     if cause is not None:
-        where = next((step for step in report.attempts if step.message == cause.message), None)
-        lines[0] += f" First to mend: {cause}" + (f" at {where.model} [{where.profile}]." if where else ".")
-        lines[0] += f" {_ADVICE[kind]}"
+        failed = [step for step in report.attempts if step.outcome == "failed"]
+        where = failed[errors.index(cause)]
+        lines[0] += f" First to mend: {cause} at {where.model} [{where.profile}]. {_ADVICE[kind]}"
     elif retry_after is not None:
         lines[0] += f" All cooling ({kind})."
     if retry_after is not None:

@@ -7,7 +7,8 @@
 
 It knows no scope and no policy: how long to cool is told to it. A failure of an attempt that began before the gate
 was last shut is old news: it may lengthen the cooldown but does not count as another hit, so that a hundred calls in
-flight that fail together count once. A probe that is never answered (its caller vanished) lapses after its lease.
+flight that fail together count once; it neither shuts an open gate nor takes the permit from a probe. A probe that is
+never answered (its caller vanished) lapses after its lease.
 """
 
 from __future__ import annotations
@@ -60,10 +61,12 @@ class Gate:
         return state in {"open", "ajar"} or (state == "probing" and self.probe is holder)
 
     def take(self, now: float, holder: object, lease: float) -> bool:
-        """Takes the probe permit if the gate is ajar; whether `holder` has it now."""
-        if self.state(now) == "ajar":
-            self.probe, self.probe_until = holder, now + lease
-        return self.state(now) == "probing" and self.probe is holder
+        """Takes the probe permit if the gate is ajar, or holds it for longer; whether `holder` has it now."""
+        state = self.state(now)
+        if state != "ajar" and not (state == "probing" and self.probe is holder):
+            return False
+        self.probe, self.probe_until = holder, now + lease
+        return True
 
     def give_back(self, holder: object) -> None:
         """Returns the permit unanswered; the next caller probes."""
@@ -77,11 +80,22 @@ class Gate:
         self.probe, self.is_open = None, True
         return True
 
+    def _is_news(self, started: float | None) -> bool:
+        return started is None or started >= self.shut_at
+
+    def ignores(self, now: float, started: float | None) -> bool:
+        """Whether a failure is of no account: of an attempt begun before others were answered, or are probing."""
+        return not self._is_news(started) and self.state(now) in {"open", "probing"}
+
+    def earlier_hits(self, started: float | None) -> int:
+        """Hits before the one of an attempt begun at `started`; attempts that fail together share one."""
+        return self.hits if self._is_news(started) else self.hits - 1
+
     def shut(self, now: float, seconds: float, kind: ErrorKind, message: str, *, started: float | None = None) -> bool:
         """Cools for `seconds` after a failure of an attempt that began at `started`; whether it counted as a hit."""
-        is_news = started is None or started >= self.shut_at
-        if not is_news and self.is_open:
-            return False  # answered since: what an older attempt met is over
+        if self.ignores(now, started):
+            return False
+        is_news = self._is_news(started)
         self.until = now + seconds if is_news else max(self.until, now + seconds)
         self.kind, self.message = kind, message
         self.is_open, self.probe = False, None

@@ -7,7 +7,7 @@ clears everything. Not thread-safe by itself: the owner (`memory.Memory`) holds 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from shared_core.errors import ErrorKind
@@ -49,6 +49,7 @@ class ModelHealth:
 @dataclass(slots=True)
 class _Entry:
     gate: Gate
+    keys: frozenset[Hashable] = frozenset()
     disabled: str | None = None
     attempts: int = 0
     successes: int = 0
@@ -68,11 +69,20 @@ class ProviderHealthRegistry:
             if model not in self._entries:
                 self._entries[model] = _Entry(Gate())
 
-    def gate(self, model: str, now: float) -> Gate:
-        """The gate before `model`; hits that are long past are forgotten first."""
+    def gate(self, model: str, now: float, keys: Iterable[Hashable] = ()) -> Gate:
+        """The gate before `model`; hits that are long past, or were met under other keys, are forgotten first.
+
+        Args:
+            model: Canonical model string.
+            now: The present instant.
+            keys: What identifies the API keys under which it would be asked.
+        """
         self.ensure((model,))
         entry = self._entries[model]
-        if not entry.gate.is_open and entry.gate.is_forgettable(now, self._policy.failure_memory):
+        if not entry.gate.hits:
+            return entry.gate
+        has_new_key = bool(entry.keys) and any(key not in entry.keys for key in keys)
+        if has_new_key or entry.gate.is_forgettable(now, self._policy.failure_memory):
             entry.gate = Gate()
         return entry.gate
 
@@ -108,8 +118,9 @@ class ProviderHealthRegistry:
         *,
         started: float | None = None,
         cooldown: float | None = None,
+        keys: Iterable[Hashable] = (),
     ) -> float:
-        """An attempt failed and the model is to blame: it cools; the seconds that it does.
+        """An attempt failed and the model is to blame: it cools; the seconds that it does, 0 for old news.
 
         Args:
             model: Canonical model string.
@@ -118,12 +129,16 @@ class ProviderHealthRegistry:
             now: The present instant.
             started: When the attempt began.
             cooldown: Seconds to cool, where the provider stated them; otherwise by kind and consecutive failures.
+            keys: What identifies the API keys, where all of them failed: another one lets the model start clean.
         """
         gate = self.gate(model, now)
+        if gate.ignores(now, started):
+            return 0.0
         if cooldown is None:
             base = self._policy.model_cooldowns.get(kind, self._policy.model_cooldowns[ErrorKind.UNKNOWN])
-            cooldown = min(base * 2.0 ** min(gate.hits, 32), self._policy.max_model_cooldown)
+            cooldown = min(base * 2.0 ** min(gate.earlier_hits(started), 32), self._policy.max_model_cooldown)
         gate.shut(now, cooldown, kind, message, started=started)
+        self._entries[model].keys = frozenset(keys)
         return cooldown
 
     def record_attempt(self, model: str) -> None:

@@ -10,14 +10,14 @@ What cannot be joined is refused, not guessed: an answer that starts over and th
 twice if it were kept, and a torn sentence if its beginning were dropped. `Join.has_diverged` says so.
 
 A space that is missing between two words cannot be told from a word that was cut ("Hello" + "world", "wor" + "ld"), so
-none is put in but behind the end of a sentence; the request for a continuation asks for an overlap instead.
+none is put in but behind the end of a sentence; the request for a continuation asks for an overlap instead. A remark
+in front of the new text ("Sure, here is the rest:") is text like any other.
 """
 
 from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import Literal, TypeAlias
 
 __all__ = ["LINE_OVERLAP", "Join", "is_telling", "open_fence", "weight"]
 
@@ -26,18 +26,15 @@ LINE_OVERLAP = 24
 _OVERLAP = 8
 """The same inside a line, about two words: an exact repetition right there is hardly ever meant."""
 _FRAGMENT = 4
-"""Letters of a word that was cut, from which it is taken for the beginning of the word that follows; "in" and "over"
-begin too many words by chance."""
+"""Letters of a cut word, from which it is taken for the beginning of the word that follows ("capi", "capital"); "in"
+and "the" begin too many words by chance."""
 _VARIETY = 5
-"""Weight of the different characters of an overlap: a ruler or a row of zeros tells nothing."""
-_RESTART = 32
-"""Weight from which a common beginning that makes half of the partial is a restart; `_OVERLAP` if the partial ends in
-the middle of a sentence, where nobody goes on with the opening words."""
+"""Weight of the different characters of an overlap: a ruler or a row of zeros tells nothing. It is enough for a line
+that was cut: "2. Lyon" right behind "2. Lyon", in the same line, is never meant."""
 _LONG_RESTART = 100
-"""The same, however long the partial is."""
+"""Weight from which a common beginning is a restart, however long the partial is."""
 _SLACK = 64
-
-_Stage: TypeAlias = Literal["matching", "seam", "open"]
+"""What may be held back behind a very short partial: a fence line, some empty lines."""
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _ELLIPSES = ("...", "…")
@@ -99,8 +96,9 @@ class Join:
         "_at",
         "_fence",
         "_held",
-        "_is_asked",
         "_is_mid_sentence",
+        "_is_new",
+        "_is_open",
         "_lead",
         "_marks",
         "_new",
@@ -108,7 +106,6 @@ class Join:
         "_prefill",
         "_room",
         "_shown",
-        "_stage",
         "_tail",
         "dropped",
         "has_diverged",
@@ -128,35 +125,34 @@ class Join:
         self._fence = f"{fence}\n" if fence and fence.strip("`~") else None
         self._marks = () if prefill else (*_ELLIPSES, self._fence) if self._fence else _ELLIPSES
         self._lead = ""  # a mark that was taken off, to look for a repetition behind it
-        self._is_asked = False  # nothing is repeated, and nothing says that the new text fits to the letter
+        self._is_new = False  # nothing is repeated, and it is no prefill: nothing says that it fits to the letter
         self._held = ""
         self._new = ""  # `_held` without white space
         self._at = 0  # where `_new` stands in `_shown`: the leftmost place, -1 if nowhere
         self._room = 2 * len(partial) + _SLACK
-        self._stage: _Stage = "matching" if self._shown else "open"
+        self._is_open = not self._shown  # decided; what comes is let through
 
     def feed(self, piece: str) -> str:
         """Takes the next piece of the new answer; what of it, and of what was held back, may be shown now."""
-        taken, rest = "", piece
-        if self._stage != "open":
-            taken, rest = piece[: self._room], piece[self._room :]
-            self._room -= len(taken)
-            self._held += taken
-            if self._stage == "matching":
-                self._follow(_squeezed(taken))
-            taken = self._advance(is_final=not self._room)
-        return "" if self.has_diverged else taken + rest
+        if self._is_open:
+            return "" if self.has_diverged else piece
+        taken, rest = piece[: self._room], piece[self._room :]
+        self._room -= len(taken)
+        self._held += taken
+        self._follow(_squeezed(taken))
+        shown = self._advance(is_final=not self._room)
+        return "" if self.has_diverged else shown + rest
 
     def end(self) -> str:
         """The new answer is complete; what was held back and may be shown after all."""
-        return self._advance(is_final=True)
+        return "" if self._is_open else self._advance(is_final=True)
 
     def _advance(self, *, is_final: bool) -> str:
-        while self._stage == "matching":
-            if not is_final and self._may_repeat_more():
-                return ""
-            self._stage = self._judge()
-        return self._pass_seam(is_final=is_final) if self._stage == "seam" else ""
+        while is_final or not self._may_repeat_more():
+            self._is_open = self._judge()
+            if self._is_open:
+                return self._past_seam()
+        return ""
 
     def _follow(self, more: str) -> None:
         """Follows what was shown for as long as the new text stands in it."""
@@ -171,25 +167,21 @@ class Join:
         start = self._held.lstrip()
         return not self._lead and any(mark.startswith(start) and mark != start for mark in self._marks)
 
-    def _judge(self) -> _Stage:
-        """What comes next, now that a longer repetition than the one at hand is ruled out."""
+    def _judge(self) -> bool:
+        """Drops the repetition, now that a longer one is ruled out; False to look again, behind a mark."""
         repeated = self._repeated()
         if repeated:
             self._drop(_end_of(self._held, repeated))
-            return "seam"
-        if self._starts_over():
+        elif self._starts_over():
             self._held, self.has_diverged = "", True
-            return "open"
-        if not self._lead and self._take_mark_off():
-            return "matching"
-        if self._lead.lstrip() != self._fence:
-            self.dropped -= len(self._lead)
-            self._held = self._lead + self._held
-        if not self._prefill:
-            # A line end in front of a new text is a paragraph's end as often as a repetition; a doubled space is not.
-            self._tail = re.split(r"[\r\n]", self._tail)[-1]
-            self._is_asked = True
-        return "seam"
+        elif not self._lead and self._take_mark_off():
+            return False
+        else:
+            self._is_new = not self._prefill
+            if self._lead.lstrip() != self._fence:
+                self.dropped -= len(self._lead)
+                self._held = self._lead + self._held
+        return True
 
     def _repeated(self) -> int:
         """Characters (without white space) at the beginning of the new text that repeat what was shown."""
@@ -198,8 +190,17 @@ class Join:
             return len(shown) if new.startswith(shown) and weight(shown) >= _OVERLAP else 0
         size = _overlap(shown, new)
         text = shown[len(shown) - size :]
-        least = LINE_OVERLAP if "\n" in self._tail else _OVERLAP
-        return size if size == len(shown) or is_telling(text, least) or self._is_fragment(text) else 0
+        if size == len(shown) or is_telling(text, LINE_OVERLAP):
+            return size
+        if "\n" in self._tail:
+            return 0
+        least = _VARIETY if self._is_line(text) else _OVERLAP
+        return size if is_telling(text, least) or self._is_fragment(text) else 0
+
+    def _is_line(self, text: str) -> bool:
+        """Whether `text` is the whole line that was cut, and the new text begins with it."""
+        line = self._partial.rstrip().rpartition("\n")[2]
+        return text == _squeezed(line) and self._held.startswith((line, line.lstrip()))
 
     def _is_fragment(self, text: str) -> bool:
         """Whether `text` is the cut word at the end of the partial, and the new text begins with the whole word."""
@@ -213,10 +214,11 @@ class Join:
         )
 
     def _starts_over(self) -> bool:
-        """Whether the new text has the beginning of what was shown, and then another text or nothing."""
+        """Whether the new text has half of what was shown, from its beginning, and then another text or nothing."""
         common = _common(self._shown, self._new)
         common_weight = weight(self._shown[:common])
-        least = _OVERLAP if self._is_mid_sentence and not self._prefill else _RESTART
+        # In the middle of a sentence nobody goes on with the opening words; behind one it is a figure of speech.
+        least = _OVERLAP if self._is_mid_sentence and not self._prefill else LINE_OVERLAP
         return common_weight >= _LONG_RESTART or (common_weight >= least and 2 * common >= len(self._shown))
 
     def _take_mark_off(self) -> bool:
@@ -230,17 +232,18 @@ class Join:
         self._follow(_squeezed(self._held))
         return True
 
-    def _pass_seam(self, *, is_final: bool) -> str:
-        """Drops white space that stands at the seam already, once it has come in full."""
+    def _past_seam(self) -> str:
+        """What was held, without the white space that stands at the seam already."""
         text, tail = self._held, self._tail
-        if not is_final and (not text or (text.isspace() and len(text) <= len(tail))):
-            return ""
+        if self._is_new:
+            # A line end in front of a new text is a paragraph's end as often as a repetition; a doubled space is not.
+            tail = tail[len(tail.rstrip(" \t")) :]
         double = _common(tail, text)
-        if tail and not double and not self._is_asked and text[:1] == " " and not text[1:2].isspace():
+        if tail and not double and not self._is_new and text[:1] == " " and not text[1:2].isspace():
             double = 1  # the space between two words, for which a line's end was shown
         self._drop(double)
-        space = " " if self._is_asked and not self._lead and _begins_sentence(self._partial, text) else ""
-        text, self._held, self._stage = space + self._held, "", "open"
+        space = " " if self._is_new and not self._lead and _begins_sentence(self._partial, text) else ""
+        text, self._held = space + self._held, ""
         return text
 
     def _drop(self, count: int) -> None:
@@ -282,7 +285,7 @@ def _begins_sentence(partial: str, text: str) -> bool:
     word = partial[-_LONG_RESTART:].rpartition(" ")[2]
     return (
         partial[-1] in ".!?"
-        and len(word) > _FRAGMENT
+        and len(word) >= _FRAGMENT
         and word[:-1].isalpha()
         and word.islower()
         and text[:1].isupper()

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 from shared_core.answer import Answer
 from shared_core.classify import ClassifierRule, classify_error
 from shared_core.continuation import continue_request, course
+from shared_core.decisions import Attempt, Decision
 from shared_core.errors import ErrorKind, FailoverError, ProviderError
 from shared_core.events import End, Restart, StreamEvent, Usage, WireEvent, added
 from shared_core.hooks import Hooks, Notice
@@ -26,12 +27,16 @@ from shared_core.policy import FailoverPolicy
 from shared_core.request import LLMRequest
 from shared_core.seam import Afresh, Seam
 from shared_core.timers import Progress, SyncGuard
-from shared_core.walk import Attempt, Decision, Walk
+from shared_core.walk import Walk
 
-__all__ = ["Accept", "Door", "Journey"]
+__all__ = ["Accept", "CutError", "Door", "Journey"]
 
 Accept: TypeAlias = Callable[[Answer], bool]
 """A predicate on a whole answer: False asks the next target."""
+
+
+class CutError(Exception):
+    """The journey was cut: another one answers the call. It ends the driver's loop and reaches nobody."""
 
 
 class Door(Protocol):
@@ -63,6 +68,8 @@ class Journey:
         hooks: Whom to tell.
         rules: The user's classifier rules.
         accept: Judges whole answers, where they are held.
+        on_content: Called when an attempt has its first content.
+        guard: The timers of the attempt at hand, in sync code.
         clock: Monotonic clock, in seconds.
     """
 
@@ -76,17 +83,39 @@ class Journey:
     rules: Sequence[ClassifierRule] = ()
     accept: Accept | None = None
     clock: Callable[[], float] = time.monotonic
-    _attempt: Attempt | None = None
-    _intake_now: Intake | None = None
-    _seam: Seam | Afresh | None = None
-    _must_mark: bool = False
-    _reasonings: int = 0
-    _spent: Usage | None = None
+    on_content: Callable[[], None] | None = field(default=None, init=False)
+    guard: SyncGuard | None = field(default=None, init=False)
+    _is_cut: bool = field(default=False, init=False)
+    _attempt: Attempt | None = field(default=None, init=False)
+    _intake_now: Intake | None = field(default=None, init=False)
+    _seam: Seam | Afresh | None = field(default=None, init=False)
+    _must_mark: bool = field(default=False, init=False)
+    _reasonings: int = field(default=0, init=False)
+    _spent: Usage | None = field(default=None, init=False)
 
     def decide(self) -> Decision:
         """What to do next."""
         with self.memory.lock:
+            self._check()
             return self.walk.next(self.clock())
+
+    def hedge(self) -> Journey | None:
+        """The journey of a rival, if the walk decides for one now."""
+        with self.memory.lock:
+            decision = self.walk.hedge(self.clock())
+            return None if decision is None else replace(self, walk=self.walk.rival(decision))
+
+    def cut(self) -> None:
+        """Another journey answers the call: what runs here is abandoned, and a blocked read interrupted."""
+        with self.memory.lock:
+            self._is_cut = True
+            self.walk.abandoned(self.clock())
+        if self.guard is not None:
+            self.guard.fire()
+
+    def _check(self) -> None:
+        if self._is_cut:
+            raise CutError
 
     def notices(self) -> Sequence[Notice]:
         """What there is to tell since the last time."""
@@ -123,7 +152,10 @@ class Journey:
         progress.read(seconds, has_moved=intake.has_moved)
         if intake.has_content and not had_content:
             with self.memory.lock:
+                self._check()
                 self.walk.answered(self.clock())
+            if self.on_content is not None:
+                self.on_content()
         if intake.finish is not None and not was_finished:
             progress.linger(self.policy.linger)
         return shown
@@ -139,6 +171,7 @@ class Journey:
             ConfigurationError: It was one; no other target would help.
         """
         intake = self._intake()
+        self._check()
         if intake.error is not None:
             return
         if intake.finish is not None:
@@ -158,6 +191,7 @@ class Journey:
         if intake.error is None and self.hold:
             intake.error = self._judge(intake)
         with self.memory.lock:
+            self._check()
             now = self.clock()
             if intake.error is not None:
                 self._fail(intake, intake.error, now)

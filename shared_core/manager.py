@@ -20,6 +20,7 @@ from shared_core.answer import Answer
 from shared_core.chain import Link, Profile, merge_models
 from shared_core.classify import ClassifierRule
 from shared_core.credentials import Credentials, Key
+from shared_core.decisions import Attempt
 from shared_core.drive import adrive, drive
 from shared_core.errors import ConfigurationError, ErrorKind, ProviderError
 from shared_core.events import StreamEvent, WireEvent
@@ -29,12 +30,12 @@ from shared_core.memory import Memory
 from shared_core.policy import FailoverPolicy
 from shared_core.providers.base import Attempted, Provider, Vendor
 from shared_core.providers.clients import Clients
-from shared_core.providers.models import describe
+from shared_core.race import arace, race
 from shared_core.registry import ProviderRegistry
 from shared_core.request import LLMRequest
 from shared_core.timers import SyncGuard
 from shared_core.views import Explanation, HealthSnapshot, ProfileHealth
-from shared_core.walk import Attempt, Walk
+from shared_core.walk import Walk
 
 __all__ = ["FailoverManager"]
 
@@ -136,13 +137,17 @@ class FailoverManager:
             StreamInterruptedError: The stream broke after something had been shown.
             ConfigurationError: The chain is empty or a model string is wrong.
         """
-        return drive(self._journey(request, hold, policy))
+        journey = self._journey(request, hold, policy)
+        hedge_after = journey.policy.hedge_after
+        return drive(journey) if hedge_after is None else race(journey, hedge_after)
 
     def astream(
         self, request: LLMRequest, *, hold: bool = False, policy: FailoverPolicy | None = None
     ) -> AsyncGenerator[StreamEvent, None]:
         """The same as `stream`, natively async."""
-        return adrive(self._journey(request, hold, policy))
+        journey = self._journey(request, hold, policy)
+        hedge_after = journey.policy.hedge_after
+        return adrive(journey) if hedge_after is None else arace(journey, hedge_after)
 
     def complete(self, request: LLMRequest, *, policy: FailoverPolicy | None = None) -> Answer:
         """Answers whole; raises as `stream` does, but a broken stream fails over."""
@@ -200,7 +205,7 @@ class FailoverManager:
     def _know(self, name: str) -> _Known:
         provider, model = self.registry.resolve_model(name)
         vendor = self.registry.vendor(provider)
-        info = describe(provider, model)
+        info = self.registry.info(provider, model)
         silent = vendor.thinks_silently if vendor is not None else None
         return _Known(
             provider,

@@ -25,13 +25,16 @@ class Memory:
         health: Health of models.
         cooldowns: Cooldowns of profiles.
         budget: Tokens for repetitions in place.
+        hedges: Tokens for asking a second target while the first is late.
     """
 
     def __init__(self, policy: FailoverPolicy) -> None:
         self.lock = threading.RLock()
         self.health = ProviderHealthRegistry(policy)
-        self.cooldowns = Cooldowns()
+        self.cooldowns = Cooldowns(policy.failure_memory)
         self.budget = RetryBudget(policy.retry_budget, policy.retry_reserve)
+        # Two in reserve: a program that has just begun may hedge, and not much more often than its share allows.
+        self.hedges = RetryBudget(policy.hedge_budget, 2.0 if policy.hedge_budget else 0.0, per_second=0.0)
         self._learnt: dict[str, Learnt] = {}
 
     def learnt(self, model: str) -> Learnt:

@@ -101,7 +101,7 @@ class Mending:
             case "repair":
                 pause = (0.0, "repaired") if self._repair(target, error, sent) else None
             case "wait":
-                pause = self._wait(error, siblings)
+                pause = self._wait(error, others, siblings)
             case "retry":
                 pause = self._repeat(error, seconds, others)
         if pause is None or (deadline is not None and now + pause[0] >= deadline):
@@ -110,9 +110,13 @@ class Mending:
             return None
         return pause
 
-    def _wait(self, error: ProviderError, siblings: Callable[[], bool]) -> tuple[float, str] | None:
+    def _wait(
+        self, error: ProviderError, others: Callable[[], int], siblings: Callable[[], bool]
+    ) -> tuple[float, str] | None:
         stated = error.retry_after
         if stated is None or stated > self._policy.patience or self._has_waited or siblings():
+            return None
+        if self._policy.fail_fast and others():
             return None
         self._has_waited = True
         return stated, f"{error.kind}: it says to come back in {stated:g} s"

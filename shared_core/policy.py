@@ -127,6 +127,9 @@ class FailoverPolicy(BaseModel):
         fail_fast: While another target is left, do not repeat in place.
         retry_budget: Share of calls that may be repeated in place over time, so that an outage cannot multiply load.
         retry_reserve: Repetitions in place that are free before the share counts.
+        hedge_after: When the first content is so late, the next target is asked as well; the first to have content
+            answers, the other is abandoned. None, the default: never, since it costs tokens.
+        hedge_budget: Share of calls that may be hedged over time, so that a slow hour does not double the bill.
         mid_stream: What happens when a stream breaks after its content was shown. "raise" raises
             `StreamInterruptedError`; "continue" asks the next target to go on from there and joins the two, where that
             is safe, and raises where it is not; "restart" yields a `Restart` event, which says that what was shown is
@@ -157,6 +160,8 @@ class FailoverPolicy(BaseModel):
     fail_fast: bool = False
     retry_budget: Annotated[float, Field(ge=0, le=1)] = 0.2
     retry_reserve: Annotated[float, Field(ge=0)] = 10.0
+    hedge_after: PositiveSeconds | None = None
+    hedge_budget: Annotated[float, Field(ge=0, le=1)] = 0.05
     mid_stream: Literal["raise", "continue", "restart"] = "raise"
 
     @field_validator("model_cooldowns", mode="after")
@@ -190,10 +195,15 @@ class FailoverPolicy(BaseModel):
 
     @cached_property
     def _rules(self) -> Mapping[ErrorKind, Rule]:
-        return {
-            kind: replace(rule, then=self.actions[kind]) if kind in self.actions else rule
-            for kind, rule in RULES.items()
-        }
+        return {kind: _overridden(rule, self.actions.get(kind)) for kind, rule in RULES.items()}
+
+
+def _overridden(rule: Rule, action: Action | None) -> Rule:
+    if action is None:
+        return rule
+    # A model that cools at once would keep the walk from the next profile, where the user sends it.
+    waits = action == "next_profile" and rule.health == "now"
+    return replace(rule, then=action, health="last_profile" if waits else rule.health)
 
 
 _MODEL_COOLDOWNS: Mapping[ErrorKind, float] = MappingProxyType(

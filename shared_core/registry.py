@@ -8,6 +8,7 @@ walk reports that and goes on.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
@@ -17,6 +18,8 @@ from shared_core.errors import ConfigurationError
 from shared_core.providers.base import Provider, Vendor, Wire
 from shared_core.providers.clients import Clients
 from shared_core.providers.http import HTTPProvider
+from shared_core.providers.members import Member, MemberProvider
+from shared_core.providers.models import ModelInfo, describe
 from shared_core.providers.vendors import find, infer_provider
 
 __all__ = ["WIRES", "ProviderRegistry", "wire"]
@@ -134,6 +137,26 @@ class ProviderRegistry:
     def add(self, provider: Provider) -> None:
         """Registers a provider of the caller's own making under its name."""
         self._providers[provider.name] = provider
+
+    def enrol(self, member: Member) -> str:
+        """Registers a framework's own model object, once.
+
+        Returns:
+            Its canonical model string: `ChatOpenAI/gpt-4.1`. A further object of that class is a provider of its own,
+            `ChatOpenAI#2/gpt-4.1-mini`, since it has a key of its own.
+        """
+        for known in self._providers.values():
+            if isinstance(known, MemberProvider) and known.member == member:
+                return f"{known.name}/{known.member.model}"
+        numbered = (f"{member.kind}#{number}" for number in itertools.count(2))
+        name = next(name for name in itertools.chain([member.kind], numbered) if not self._is_known(name))
+        self.add(MemberProvider(member, name, self._rules))
+        return f"{name}/{member.model}"
+
+    def info(self, provider: str, model: str) -> ModelInfo | None:
+        """What is known of a model: what a member says of itself, or our table."""
+        found = self._providers.get(provider)
+        return found.member.info if isinstance(found, MemberProvider) else describe(provider, model)
 
     def disable(self, provider: str, reason: str) -> None:
         """Takes a provider out; `get` gives the reason."""

@@ -86,6 +86,7 @@ class LLMRequest:
         extra_body: Further fields of the request body, merged in last and sent as they are.
         extra_headers: Further HTTP headers.
         deadline: Seconds for the whole call, instead of the policy's.
+        native: The call in its framework's own objects, for members of that framework; meaningless to all others.
     """
 
     messages: tuple[Message, ...] = ()
@@ -107,6 +108,7 @@ class LLMRequest:
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     extra_headers: Mapping[str, str] = field(default_factory=dict)
     deadline: float | None = None
+    native: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.max_tokens is not None and self.max_tokens < 1:

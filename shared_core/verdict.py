@@ -53,14 +53,14 @@ def judge_link(link: Link, memory: Memory, now: float, holder: object, min_windo
         window = memory.learnt(link.name).window or link.window
         if window is not None and window <= min_window:
             return Verdict(f"its window of {window} tokens is not larger than the {min_window} that overflowed")
-    return _judge_gate(memory.health.gate(link.name, now), now, holder, link.name)
+    return _judge_gate(memory.health.gate(link.name, now, link.keys), now, holder, link.name)
 
 
 def judge_profile(link: Link, profile: Profile, memory: Memory, now: float, holder: object) -> Verdict | None:
     """Why this profile may not be asked for this model at `now`; None if it may."""
     if profile.unavailable is not None:
         return Verdict(profile.unavailable)
-    gates = memory.cooldowns.gates(link.provider, profile.name, link.model, profile.fingerprint)
+    gates = memory.cooldowns.gates(link.provider, profile.name, link.model, profile.fingerprint, now)
     latest: Verdict | None = None
     for scope, gate in gates:
         what = f"profile {profile.name}" if scope.model is None else f"profile {profile.name} for {link.model}"

@@ -15,12 +15,13 @@ before the deadline; a repair of the request belongs to one target.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
-from shared_core.chain import Link, Target
+from shared_core.chain import Link, Profile, Target
 from shared_core.cooldown import Scoped
+from shared_core.decisions import Attempt, Decision, GiveUp, Hedge, Wait
 from shared_core.errors import ErrorKind, FailoverError, ProviderError
 from shared_core.events import Usage
 from shared_core.farewell import exhausted, interrupted, rejected
@@ -32,54 +33,11 @@ from shared_core.policy import Action, FailoverPolicy
 from shared_core.report import AttemptRecord, Report, SkipRecord, WaitRecord
 from shared_core.verdict import Verdict, judge_link, judge_profile, soonest
 
-__all__ = ["Attempt", "Decision", "GiveUp", "Wait", "Walk"]
+__all__ = ["Walk"]
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """Ask `target` now.
-
-    Attributes:
-        target: What to ask.
-        max_tokens: What to send for it; None leaves it out.
-        omit: Body fields to leave out.
-        renames: Body fields to send under another name.
-        connect_timeout: Seconds for the connection.
-        first_token_timeout: Seconds from now until the first content.
-        idle_timeout: Seconds between two pieces of content.
-        deadline: Instant at which the whole call ends.
-        shown: What an attempt before this one had shown when it broke; None if nothing was shown yet.
-        is_cut: The deadline left it less time than the policy grants, so running out of it is not the target's fault.
-    """
-
-    target: Target
-    max_tokens: int | None
-    omit: frozenset[str]
-    renames: Mapping[str, str]
-    connect_timeout: float
-    first_token_timeout: float
-    idle_timeout: float
-    deadline: float | None
-    is_cut: bool
-    shown: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Sleep for `seconds`, then ask again what to do."""
-
-    seconds: float
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """Raise `error`; nothing follows."""
-
-    error: FailoverError
-
-
-Decision: TypeAlias = Attempt | Wait | GiveUp
+_TICK = 0.01
+"""Timers and clocks differ by less; no rest is shorter, so that there cannot be many of them."""
 
 
 class Walk:
@@ -92,6 +50,7 @@ class Walk:
         now: Instant at which the call began.
         max_tokens: What the caller asked for.
         deadline: Seconds for the whole call, instead of the policy's.
+        is_rival: It belongs to a call that is counted already.
 
     Attributes:
         report: What happened so far.
@@ -107,6 +66,7 @@ class Walk:
         now: float,
         max_tokens: int | None = None,
         deadline: float | None = None,
+        is_rival: bool = False,
     ) -> None:
         self.report = Report()
         self.notices: list[Notice] = []
@@ -122,7 +82,7 @@ class Walk:
         self._attempt: Attempt | None = None
         self._record: AttemptRecord | None = None
         self._started = now
-        self._again: Target | None = None
+        self._again: tuple[Attempt, ProviderError] | None = None
         self._pause: Wait | None = None
         self._mending = Mending(policy, memory, max_tokens)
         self._permits: list[Gate] = []
@@ -132,8 +92,13 @@ class Walk:
         self._rested = 0.0
         self._shown: str | None = None
         self._end: FailoverError | Literal["answered", "abandoned"] | None = None
+        self._mine: set[tuple[str, str]] = set()
+        self._asked_by_other: set[tuple[str, str]] = set()
+        self._may_hedge = policy.hedge_after is not None and not is_rival
         memory.health.ensure(link.name for link in chain)
-        memory.budget.deposit(now)
+        if not is_rival:
+            memory.budget.deposit(now)
+            memory.hedges.deposit(now)
 
     # What to do
 
@@ -152,17 +117,19 @@ class Walk:
             self.report.steps.append(WaitRecord(pause.seconds, pause.reason))
             return pause
         if self._again is not None:
-            target, self._again = self._again, None
-            verdict = self._judge(target, now)
-            if verdict is None:
-                return self._begin(target, now)
-            # Another call shut it during the pause.
-            self._skip(target.link, target.profile.name, verdict, now)
+            (attempt, error), self._again = self._again, None
+            if self._judge(attempt.target, now) is None:
+                return self._begin(attempt.target, now)
+            # Another call shut it during the pause, or the deadline passed meanwhile: what failed stays a failure.
+            self._settle(attempt, error, now)
         return self._select(now)
 
     def _select(self, now: float) -> Decision:
         while self._link < len(self._chain):
             link = self._chain[self._link]
+            if link.profiles and self._profile >= len(link.profiles):
+                self._leave(now)
+                continue
             if self._is_late(now):
                 verdict: Verdict | None = Verdict("the deadline has passed")
             else:
@@ -174,7 +141,7 @@ class Walk:
             while self._profile < len(link.profiles):
                 profile = link.profiles[self._profile]
                 self._profile += 1
-                verdict = judge_profile(link, profile, self._memory, now, self)
+                verdict = self._judge_profile(link, profile, now)
                 if verdict is None:
                     self._mending = Mending(self._policy, self._memory, self._asked)
                     return self._begin(Target(link, profile), now)
@@ -182,8 +149,41 @@ class Walk:
             self._leave(now)
         return self._rest_or_give_up(now)
 
+    def hedge(self, now: float) -> Hedge | None:
+        """Whether to ask another target as well, now that the first content is late: at most once a call.
+
+        The links behind the running one come first, since it is the model that is slow; then its other profiles.
+        """
+        again = None if self._again is None else self._again[0]
+        late = self._attempt or again
+        has_content = self._record is None or self._record.first_token is not None
+        if late is None or has_content or self._shown is not None or not self._may_hedge:
+            return None
+        if self._is_late(now) or not self._count_left(now):
+            return None
+        if not self._memory.hedges.withdraw(now):
+            return None
+        self._may_hedge = False
+        link = late.target.link
+        return Hedge((*self._chain[self._link + 1 :], replace(link, profiles=link.profiles[self._profile :])))
+
+    def rival(self, hedge: Hedge) -> Walk:
+        """The walk of a hedge: neither of the two asks a target that the other has asked."""
+        walk = Walk(
+            hedge.chain,
+            memory=self._memory,
+            policy=self._policy,
+            now=self._began,
+            max_tokens=self._asked,
+            deadline=None if self._deadline is None else self._deadline - self._began,
+            is_rival=True,
+        )
+        walk._asked_by_other, self._asked_by_other = self._mine, walk._mine
+        return walk
+
     def _begin(self, target: Target, now: float) -> Attempt:
         link, policy = target.link, self._policy
+        self._mine.add((link.name, target.profile.name))
         learnt = self._memory.learnt(link.name)
         max_tokens = self._mending.max_tokens(learnt)
         left = self._count_left(now)
@@ -196,7 +196,8 @@ class Walk:
             share = (self._deadline - now) / (left + 1)
             is_cut = share < first
             first = min(first, share)
-        is_probe = self._take_permits(target, now)
+        # A permit must outlive a slow answer, and lapse if its caller vanishes.
+        is_probe = self._take_permits(target, now, lease=first + policy.connect_timeout)
         self._attempt = Attempt(
             target=target,
             max_tokens=max_tokens,
@@ -245,17 +246,14 @@ class Walk:
             )
         )
 
-    def _take_permits(self, target: Target, now: float) -> bool:
-        # The permit must outlive a slow answer, and lapse if its caller vanishes.
-        lease = self._policy.last_first_token_timeout + self._policy.connect_timeout
+    def _take_permits(self, target: Target, now: float, lease: float) -> bool:
         link, profile = target.link, target.profile
         gates = [self._memory.health.gate(link.name, now)]
-        cooldowns = self._memory.cooldowns
-        gates += [gate for _, gate in cooldowns.gates(link.provider, profile.name, link.model, profile.fingerprint)]
-        for gate in gates:
-            if gate not in self._permits and gate.take(now, self, lease):
-                self._permits.append(gate)
-        return bool(self._permits)
+        entries = self._memory.cooldowns.gates(link.provider, profile.name, link.model, profile.fingerprint, now)
+        gates += [gate for _, gate in entries]
+        taken = [gate for gate in gates if gate.take(now, self, lease)]
+        self._permits += [gate for gate in taken if gate not in self._permits]
+        return bool(taken)
 
     def has_more(self, now: float) -> bool:
         """Whether another target could still be attempted."""
@@ -334,7 +332,7 @@ class Walk:
             siblings=lambda: self._has_free_sibling(target.link, now),
         )
         if pause is not None:
-            self._again = target
+            self._again = attempt, error
             self._pause = Wait(*pause) if pause[0] > 0 else None
             return
         self._settle(attempt, error, now)
@@ -344,7 +342,9 @@ class Walk:
         """What the failure means for the profile and the model."""
         link, profile = attempt.target.link, attempt.target.profile
         rule = self._policy.rule(error.kind)
-        if error.is_timeout and attempt.is_cut:
+        # What the profile before this one did says nothing of the model any more.
+        self._link_error = None
+        if self._is_cut_short(attempt, error, now):
             return
         if rule.profile != "none":
             by_model = rule.profile == "model" and error.scope == "model" and self._policy.cooldown_scope == "model"
@@ -352,26 +352,45 @@ class Walk:
             seconds = self._memory.cooldowns.shut(
                 scope, error, self._policy, now=now, fingerprint=profile.fingerprint, started=self._started
             )
-            self.notices.append(
-                Notice("cooldown", link.name, link.provider, profile.name, kind=error.kind, seconds=seconds)
-            )
+            self._tell_cooldown(link, profile.name, error, seconds)
         if rule.health == "now":
             self._cool_model(link, error, now)
         elif rule.health == "last_profile":
             self._link_error = error
 
+    def _is_cut_short(self, attempt: Attempt, error: ProviderError, now: float) -> bool:
+        """Whether it ran out of time that the deadline took from it, so that the target is not to blame."""
+        if not error.is_timeout:
+            return False
+        # Once content came, only the idle timeout bounds it, and that one is never cut.
+        has_content = self._record is not None and self._record.first_token is not None
+        spent = now - self._started + _TICK
+        return self._is_late(now) or (attempt.is_cut and not has_content and spent >= attempt.first_token_timeout)
+
     def _cool_model(self, link: Link, error: ProviderError, now: float) -> None:
         stated = None
+        is_keys_fault = self._policy.rule(error.kind).profile != "none"
         if error.retry_after is not None:
             stated = min(max(error.retry_after, self._policy.min_cooldown), self._policy.max_cooldown)
-            if self._policy.rule(error.kind).health == "last_profile":
+            if is_keys_fault:
                 # The first of its profiles to be free again is when the model is.
                 free = soonest((link,), self._memory, now, self)
                 stated = stated if free is None or free <= now else min(stated, free - now)
         seconds = self._memory.health.record_failure(
-            link.name, error.kind, error.message, now, started=self._started, cooldown=stated
+            link.name,
+            error.kind,
+            error.message,
+            now,
+            started=self._started,
+            cooldown=stated,
+            keys=link.keys if is_keys_fault else (),
         )
-        self.notices.append(Notice("cooldown", link.name, link.provider, kind=error.kind, seconds=seconds))
+        self._tell_cooldown(link, None, error, seconds)
+
+    def _tell_cooldown(self, link: Link, profile: str | None, error: ProviderError, seconds: float) -> None:
+        if seconds:
+            notice = Notice("cooldown", link.name, link.provider, profile, kind=error.kind, seconds=seconds)
+            self.notices.append(notice)
 
     def _go(self, then: Action, error: ProviderError, record: AttemptRecord, now: float) -> None:
         link = self._chain[self._link]
@@ -400,9 +419,10 @@ class Walk:
 
     def _leave(self, now: float) -> None:
         """Goes on to the next link."""
-        if self._link_error is not None:
-            self._cool_model(self._chain[self._link], self._link_error, now)
-            self._link_error = None
+        link = self._chain[self._link]
+        if self._link_error is not None and self._profile >= len(link.profiles):
+            self._cool_model(link, self._link_error, now)
+        self._link_error = None
         self._give_back()
         self._link += 1
         self._profile = 0
@@ -411,7 +431,7 @@ class Walk:
         """The chain is at its end: wait for the first target to come back if that is soon, else give up."""
         ready = soonest(self._chain, self._memory, now, self, self._min_window)
         if ready is not None and now < ready <= now + self._policy.patience - self._rested and not self._is_late(ready):
-            seconds = ready - now
+            seconds = max(ready - now, _TICK)
             self._rested += seconds
             self._link = self._profile = 0
             # They are judged anew after the wait, and then attempted or skipped for good.
@@ -430,13 +450,19 @@ class Walk:
         attempts = self.report.attempts
         if last is not None and overflowed and self._policy.rule(last.kind).then == "larger_window":
             return rejected(last, attempts[-1], self.report, self._errors)
-        kinds = [
-            verdict.kind
-            for link in self._chain
-            if (verdict := judge_link(link, self._memory, now, self)) is not None and verdict.kind is not None
-        ]
+        kinds = [kind for link in self._chain for kind in self._cooling_kinds(link, now)]
         retry_after = None if ready is None else max(0.0, ready - now)
         return exhausted(self.report, self._errors, len(self._chain), retry_after, kinds)
+
+    def _cooling_kinds(self, link: Link, now: float) -> list[ErrorKind]:
+        """The kinds of failure for which the model, or each of its profiles, is left alone."""
+        whole = judge_link(link, self._memory, now, self)
+        verdicts = (
+            [judge_profile(link, profile, self._memory, now, self) for profile in link.profiles]
+            if whole is None
+            else [whole]
+        )
+        return [verdict.kind for verdict in verdicts if verdict is not None and verdict.kind is not None]
 
     def _skip(self, link: Link, profile: str | None, verdict: Verdict, now: float) -> None:
         until = None if verdict.until is None else max(0.0, verdict.until - now)
@@ -450,9 +476,7 @@ class Walk:
             if index > self._link and judge_link(link, self._memory, now, self, self._min_window) is not None:
                 continue
             first = self._profile if index == self._link else 0
-            count += sum(
-                judge_profile(link, profile, self._memory, now, self) is None for profile in link.profiles[first:]
-            )
+            count += sum(self._judge_profile(link, profile, now) is None for profile in link.profiles[first:])
         return count
 
     def _judge(self, target: Target, now: float) -> Verdict | None:
@@ -465,7 +489,12 @@ class Walk:
     def _has_free_sibling(self, link: Link, now: float) -> bool:
         """Whether another profile of the same model could be attempted next."""
         later = link.profiles[self._profile :]
-        return any(judge_profile(link, profile, self._memory, now, self) is None for profile in later)
+        return any(self._judge_profile(link, profile, now) is None for profile in later)
+
+    def _judge_profile(self, link: Link, profile: Profile, now: float) -> Verdict | None:
+        if (link.name, profile.name) in self._asked_by_other:
+            return Verdict("asked as a hedge")
+        return judge_profile(link, profile, self._memory, now, self)
 
     def _is_late(self, instant: float) -> bool:
         return self._deadline is not None and instant >= self._deadline

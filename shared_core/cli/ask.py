@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from shared_core.answer import Answer
 from shared_core.cli.chains import make_manager, make_request, say
-from shared_core.cli.results import CallError, answered, failed, print_json
+from shared_core.cli.results import CallError, CallFailure, answered, failed, print_json
 from shared_core.cli.screen import choose_screen
 from shared_core.cli.trail import Trail
-from shared_core.errors import ConfigurationError, FailoverError
+from shared_core.errors import ConfigurationError
 from shared_core.events import RefusalDelta, StreamEvent, TextDelta
 from shared_core.manager import FailoverManager
 from shared_core.request import LLMRequest
@@ -86,7 +86,7 @@ def _show(manager: FailoverManager, request: LLMRequest, trail: Trail) -> Answer
     return Answer.collect(events)
 
 
-def _report(error: FailoverError, *, is_json: bool, is_traced: bool) -> None:
+def _report(error: CallFailure, *, is_json: bool, is_traced: bool) -> None:
     """The trail's lines are not said twice: where they were drawn, the message's first line is enough."""
     if is_json:
         print_json(failed(error))

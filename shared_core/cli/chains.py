@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from pydantic import SecretStr
 
+from shared_core.cli.advice import in_options
 from shared_core.cli.options import KeySource
 from shared_core.errors import ConfigurationError
 from shared_core.hooks import Hooks
@@ -51,12 +52,7 @@ def make_request(options: Namespace, question: str, system: str | None = None) -
 
 def say(error: object) -> None:
     """Says what went wrong, on standard error."""
-    text = str(error)
-    if isinstance(error, ConfigurationError) and ("base_urls" in text or "profiles" in text):
-        text += (
-            "\n  (on the command line: --base-url NAME=URL, --key-env NAME=VARIABLE, --profile NAME:PROFILE=VARIABLE)"
-        )
-    print(f"llm-failover: {text}", file=sys.stderr, flush=True)
+    print(f"llm-failover: {in_options(str(error))}", file=sys.stderr, flush=True)
 
 
 def _profiles(sources: Iterable[KeySource]) -> dict[str, dict[str, SecretStr]]:

@@ -20,11 +20,11 @@ from typing import Any
 import httpx
 
 from shared_core.answer import Answer
-from shared_core.cli.results import CallError, answered, failed, print_json
+from shared_core.cli.results import CallError, CallFailure, answered, failed, print_json
 from shared_core.cli.scenes import SCENES, Call, Scene
 from shared_core.cli.screen import Screen, Span, choose_screen
 from shared_core.cli.trail import Trail, target_name
-from shared_core.errors import ChainExhaustedError, ErrorKind, RequestRejectedError, StreamInterruptedError
+from shared_core.errors import ErrorKind, StreamInterruptedError
 from shared_core.events import StreamEvent, TextDelta
 from shared_core.manager import FailoverManager
 from shared_core.messages import Message
@@ -139,7 +139,7 @@ class Stage:
             result = answered(answer)
         return {"question": call.question, "streamed": not call.hold, **result}
 
-    def _draw_error(self, error: ChainExhaustedError | RequestRejectedError | StreamInterruptedError) -> None:
+    def _draw_error(self, error: CallFailure) -> None:
         hang = _LABEL + 2
         self.screen.show((f"{'raises':>{_LABEL - 1}}   ", "bad"), (type(error).__name__, "bad"))
         first, *trail = str(error).splitlines()
@@ -218,7 +218,8 @@ def _introduce(screen: Screen, simulator: Simulator) -> None:
     about = (
         "A target is a model under one of your API keys, called a profile. Each scene breaks something, asks, and "
         "shows what the engine does about it: attempts, failures, waits, and the answer as it streams. "
-        f"All of it happens now, over HTTP, against a simulator at {simulator.url}. No key, no network."
+        f"All of it happens now, over HTTP, against a simulator at {simulator.url}: no key of yours is read, and "
+        "nothing leaves this machine."
     )
     screen.show((about, "plain"))
     screen.show()

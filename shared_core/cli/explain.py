@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from dataclasses import asdict
 
+from shared_core.cli.advice import in_options
 from shared_core.cli.chains import make_manager, make_request, say
 from shared_core.cli.results import print_json
 from shared_core.cli.screen import choose_screen
@@ -46,6 +47,8 @@ def _draw(candidates: tuple[Candidate, ...]) -> None:
         screen.show(
             (f"{number:>3}  {mark}  ", "dim"),
             (name.ljust(width + 2), "target" if candidate.skip is None else "dim"),
-            ("would be tried", "good") if candidate.skip is None else (f"skipped: {candidate.skip}", "wait"),
+            ("would be tried", "good")
+            if candidate.skip is None
+            else (f"skipped: {in_options(candidate.skip)}", "wait"),
             hang=8,
         )

@@ -20,42 +20,60 @@ KeySource = tuple[str, str, str]
 """Where a key comes from: provider, profile, environment variable."""
 
 _DESCRIPTION = """\
-Asks a chain of models, and fails over to the next API key or model when one cannot answer.
+Asks a chain of models, and fails over to the next API key or model when one
+cannot answer.
 
-A target is a model under one API key (its profile). A chain is walked in order; what failed is left alone for a
-while, and every attempt, wait and skip is told."""
+A target is a model under one API key (its profile). A chain is walked in
+order; what failed is left alone for a while, and every attempt, wait and skip
+is told."""
 
 _EXAMPLES = """\
 examples:
   llm-failover demo
-      Six scenes against a simulator on this machine; needs no key and no network.
-  llm-failover ask "Why is the sky blue?" --model openai/gpt-4.1 --fallback groq/llama-3.3-70b-versatile
-      Asks OpenAI; if it cannot answer, Groq does. Keys come from OPENAI_API_KEY and GROQ_API_KEY.
-  git diff | llm-failover ask - --system "Review this." --model anthropic/claude-sonnet-4-5 --fallback openai/gpt-4.1
+      Six scenes against a simulator on this machine. Needs no key, no network.
+
+  llm-failover ask "Why is the sky blue?" \\
+      --model openai/gpt-4.1 --fallback groq/llama-3.3-70b-versatile
+      Asks OpenAI; if it cannot answer, Groq does. Keys come from
+      OPENAI_API_KEY and GROQ_API_KEY.
+
+  git diff | llm-failover ask - --system "Review this." \\
+      --model anthropic/claude-sonnet-4-5 --fallback openai/gpt-4.1
       Reads the question from standard input.
+
   llm-failover explain --model openai/gpt-4.1 --fallback ollama/llama3.2
       Says what would be tried and why not, asking nobody.
 
 exit codes:
-  0  answered            1  no answer: chain exhausted, request refused, or stream broken off
-  2  wrong usage or settings                130  interrupted"""
+    0  answered
+    1  no answer: chain exhausted, request refused, or stream broken off
+    2  wrong usage or settings
+  130  interrupted"""
 
 _CHAIN_EPILOG = """\
-Keys are read from environment variables, never from the command line, where other users of the machine could see
-them: from the provider's usual one (OPENAI_API_KEY, ANTHROPIC_API_KEY, …), or from those named by --key-env and
+Keys are read from environment variables, never from the command line, where
+other users of the machine could see them: from the provider's usual one
+(OPENAI_API_KEY, ANTHROPIC_API_KEY, …), or from those named by --key-env and
 --profile."""
 
 _ASK_EPILOG = (
     _CHAIN_EPILOG
     + """
 
-The answer goes to standard output as it comes, the trail of attempts to standard error.
+The answer goes to standard output as it comes, the trail of attempts to
+standard error.
 
-A stream that breaks after some of it was shown ends in an error, for what was shown cannot be taken back. With
---no-stream or --json nothing is shown early, so that a broken stream fails over as well."""
+A stream that breaks after some of it was shown ends in an error, for what was
+shown cannot be taken back. With --no-stream or --json nothing is shown early,
+so that a broken stream fails over as well."""
 )
 
-_EXPLAIN_EPILOG = _CHAIN_EPILOG + "\n\nThe exit code is 0 if some target would be tried, 1 if none would."
+_EXPLAIN_EPILOG = (
+    _CHAIN_EPILOG
+    + """
+
+The exit code is 0 if some target would be tried, 1 if none would."""
+)
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -117,7 +135,7 @@ def _add_demo(commands: Any) -> None:
     )
     parser.add_argument("--scene", type=int, choices=range(1, 7), metavar="N", help="play scene N (1 to 6) alone")
     parser.add_argument(
-        "--speed", type=_positive, default=1.0, metavar="X", help="shorten all scripted waits X times (default: 1)"
+        "--speed", type=_speed, default=1.0, metavar="X", help="make all scripted waits X times shorter (default: 1)"
     )
     parser.add_argument("--plain", action="store_true", help="plain text, without colours")
     parser.add_argument("--json", action="store_true", help="print the results as one JSON object instead")
@@ -194,6 +212,14 @@ def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError("must be a number above 0")
+    return value
+
+
+def _speed(text: str) -> float:
+    value = _positive(text)
+    if value < 0.5:
+        # Slower still, the wait that is meant to be short would outlast the engine's patience.
+        raise argparse.ArgumentTypeError("must be 0.5 or more")
     return value
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeAlias
 
 from shared_core.answer import Answer
-from shared_core.errors import ChainExhaustedError, FailoverError, RequestRejectedError, StreamInterruptedError
-from shared_core.report import Report
+from shared_core.errors import ChainExhaustedError, RequestRejectedError, StreamInterruptedError
 
-__all__ = ["CallError", "answered", "failed", "print_json"]
+__all__ = ["CallError", "CallFailure", "answered", "failed", "print_json"]
 
 CallError = (ChainExhaustedError, RequestRejectedError, StreamInterruptedError)
-"""How a call ends without an answer; each of them holds the report."""
+"""How a call ends without an answer, for `except`; each of them holds the report."""
+
+CallFailure: TypeAlias = ChainExhaustedError | RequestRejectedError | StreamInterruptedError
+"""The same as a type."""
 
 
 def answered(answer: Answer) -> dict[str, Any]:
@@ -27,17 +29,14 @@ def answered(answer: Answer) -> dict[str, Any]:
     }
 
 
-def failed(error: FailoverError) -> dict[str, Any]:
-    """A call without an answer: the error, the partial if something was shown, and the report if there is one."""
-    said: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
-    if isinstance(error, CallError):
-        said["kind"] = str(error.kind)
+def failed(error: CallFailure) -> dict[str, Any]:
+    """A call without an answer: the error, the partial if something was shown, and the report."""
+    said: dict[str, Any] = {"type": type(error).__name__, "kind": str(error.kind), "message": str(error)}
     if isinstance(error, ChainExhaustedError):
         said["retry_after"] = error.retry_after
     if isinstance(error, StreamInterruptedError):
         said["partial"] = error.partial
-    report = error.report if isinstance(error, CallError) else Report()
-    return {"answer": None, "finish": None, "usage": None, "error": said, "failover": report.as_dict()}
+    return {"answer": None, "finish": None, "usage": None, "error": said, "failover": error.report.as_dict()}
 
 
 def print_json(value: Any) -> None:

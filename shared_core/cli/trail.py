@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator
 from functools import wraps
 from typing import ParamSpec, TypeAlias
 
+from shared_core.cli.advice import in_options
 from shared_core.cli.results import CallError
 from shared_core.cli.screen import Screen, Span, Style
 from shared_core.cli.watched import Watched
@@ -150,8 +151,8 @@ class Trail:
     # What hooks say
 
     def _attempt(self, notice: Notice) -> None:
-        if self._attempts > self._failures:  # a timer ended it, and the same target is asked again
-            self._fail(None, "no answer in time")
+        if self._attempts > self._failures:  # a timer ended it, or its own last word: only the engine knows
+            self._fail(None, "no usable answer in time")
         self._pause()
         target = (notice.model, notice.profile)
         self._pass_by(target)
@@ -201,7 +202,7 @@ class Trail:
                 "dim",
                 ("skips ", "plain"),
                 (target_name(model, profile), "target"),
-                (f": {reason}", "plain"),
+                (f": {in_options(reason)}", "plain"),
             )
 
     def _pause(self) -> None:

@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import Protocol
 
 from shared_core.errors import ProviderError
-from shared_core.events import Failed, WireEvent
+from shared_core.events import Failed, Finish, WireEvent
 from shared_core.providers.base import Attempted, Guard, Provider
 from shared_core.timers import SyncGuard
 
@@ -54,15 +54,18 @@ class Watched:
             ProviderError: The provider's own.
         """
         self._watcher.sent(attempted)
+        is_whole = False
         try:
             with closing(self._provider.stream(attempted, guard)) as batches:
                 for batch in batches:
                     if batch and isinstance(batch[-1], Failed):
                         self._watcher.broke(batch[-1].error)
+                    is_whole = is_whole or any(isinstance(event, Finish) for event in batch)
                     yield batch
         except ProviderError as error:
-            # A timer that ran out breaks the connection to end the read: the engine's own words for that follow.
-            if not (isinstance(guard, SyncGuard) and guard.has_fired):
+            # What breaks behind a whole answer takes nothing away; and a timer that ran out breaks the connection to
+            # end the read, for which the engine has words of its own.
+            if not is_whole and not (isinstance(guard, SyncGuard) and guard.has_fired):
                 self._watcher.broke(error)
             raise
 

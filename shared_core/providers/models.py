@@ -139,7 +139,7 @@ _BY_MODEL: Mapping[str, ModelInfo] = MappingProxyType(
         "claude-sonnet-5": _row(1_000_000, 128_000, _CLAUDE),
         "claude-haiku-4-5": _row(200_000, 64_000, _CLAUDE),
         # Google.
-        "gemini-2.5-pro": _row(1_048_576, 65_536, _GEMINI, "none minimal low medium high"),
+        "gemini-2.5-pro": _row(1_048_576, 65_536, _GEMINI, "minimal low medium high"),
         "gemini-2.5-flash": _row(1_048_576, 65_536, _GEMINI, "none minimal low medium high"),
         "gemini-2.5-flash-lite": _row(1_048_576, 65_536, _GEMINI, "none minimal low medium high"),
         "gemini-3-flash": _row(1_048_576, 65_536, _GEMINI, "minimal low medium high"),

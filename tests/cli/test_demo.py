@@ -140,14 +140,15 @@ def test_a_scene_alone_in_plain_text(run: Any, number: int) -> None:
     outcome = run("demo", "--scene", str(number), "--plain", *FAST)
     assert (outcome.code, outcome.err) == (0, "")
     flat = " ".join(outcome.out.split())
-    places = [flat.find(fact) for fact in FACTS[number]]
-    assert -1 not in places
-    assert places == sorted(places)
+    rest = flat
+    for fact in FACTS[number]:
+        _, found, rest = rest.partition(fact)
+        assert found
     assert "\x1b" not in outcome.out
     assert max(map(len, outcome.out.splitlines())) <= 80
     assert not any(line.endswith(" ") for line in outcome.out.splitlines())
-    assert outcome.out.count("──") == 4  # two rules: one scene, and the end
-    assert "No key, no network" in flat
+    assert sum(line.startswith("──") for line in outcome.out.splitlines()) == 2  # one scene, and the end
+    assert "nothing leaves this machine" in flat
 
 
 def test_waits_are_as_long_as_they_were(run: Any) -> None:

@@ -52,6 +52,7 @@ def test_help(run: Any, arguments: tuple[str, ...]) -> None:
         ("demo", "--scene", "7"),
         ("demo", "--speed", "0"),
         ("demo", "--speed", "fast"),
+        ("demo", "--speed", "0.4"),
         ("ask", "Hi"),
         ("ask", "Hi", "--model", "a/b", "--base-url", "a"),
         ("ask", "Hi", "--model", "a/b", "--deadline", "inf"),
@@ -102,7 +103,7 @@ def test_the_demo_in_a_process() -> None:
     assert b"\x1b" not in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [("--scene", "3"), ("--json",)])
+@pytest.mark.parametrize("arguments", [("--scene", "3"), ("--scene", "1", "--json")])
 def test_a_reader_that_goes_away_is_no_error(arguments: tuple[str, ...]) -> None:
     """As in `llm-failover demo | head -1`."""
     command = [*COMMAND, "demo", "--speed", "50", *arguments]

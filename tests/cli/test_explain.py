@@ -18,7 +18,7 @@ def test_it_lists_targets_and_reasons(run: Any) -> None:
     assert first.split()[:1] == ["1"]
     assert "openai/gpt-4.1 [default]" in first
     assert first.endswith("would be tried")
-    assert "skipped: no API key: set GROQ_API_KEY" in " ".join(" ".join(rest).split())
+    assert "skipped: no API key: set GROQ_API_KEY, or give --key-env groq=VARIABLE" in " ".join(" ".join(rest).split())
 
 
 def test_it_shows_profiles(run: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 
 import pytest
 
@@ -12,9 +12,12 @@ from shared_core.cli.colour import ColourScreen
 from shared_core.cli.screen import Screen, choose_screen
 from shared_core.cli.trail import Trail, target_name
 from shared_core.cli.watched import Watched
+from shared_core.errors import ErrorKind, ProviderError
+from shared_core.events import Finish, TextDelta, WireEvent
 from shared_core.manager import FailoverManager
 from shared_core.messages import Message
 from shared_core.policy import FailoverPolicy
+from shared_core.providers.base import Attempted, Guard
 from shared_core.request import LLMRequest
 from shared_core.simulator import Simulator
 
@@ -120,8 +123,19 @@ def test_a_repeated_time_out_is_told(
     sim.script("broken", "silent", "ok")
     ask(manager, trail, LLMRequest(messages=QUESTION, model="one/broken"))
     text = paper.getvalue()
-    assert text.index("no answer in time") < text.index("asks one/broken [default] again")
+    assert text.index("no usable answer in time") < text.index("asks one/broken [default] again")
     assert "answered after 1 failed attempt" in text
+
+
+def test_a_time_out_is_told_before_what_follows_from_it(
+    sim: Simulator, manager: FailoverManager, trail: Trail, paper: io.StringIO
+) -> None:
+    """First the failure, then the cooldown, then the next target."""
+    sim.script("broken", "silent")
+    ask(manager, trail, REQUEST)
+    text = paper.getvalue()
+    places = [text.index(part) for part in ("no content for 0.15 s", "is left alone", "fails over to two/sound")]
+    assert places == sorted(places)
 
 
 def test_a_recovery_is_told(
@@ -158,6 +172,29 @@ def test_a_second_look_at_the_same_chain_adds_no_second_watcher(
     assert isinstance(first, Watched)
     assert manager.registry.get("one") is first
     assert first.name == "one"
+
+
+class Brittle:
+    """A provider of one's own, whose connection breaks behind the answer."""
+
+    name = "own"
+
+    def stream(self, attempted: Attempted, guard: Guard) -> Generator[Sequence[WireEvent], None, None]:
+        yield [TextDelta("Hi"), Finish("stop", "stop")]
+        raise ProviderError("reset", kind=ErrorKind.TRANSIENT)
+
+    def astream(self, attempted: Attempted) -> AsyncGenerator[Sequence[WireEvent], None]:
+        raise NotImplementedError
+
+
+def test_what_breaks_behind_a_whole_answer_is_no_failure(
+    manager: FailoverManager, trail: Trail, paper: io.StringIO
+) -> None:
+    """Nor does the engine count it as one."""
+    manager.registry.add(Brittle())
+    ask(manager, trail, LLMRequest(messages=QUESTION, model="own/any"))
+    assert "reset" not in paper.getvalue()
+    assert paper.getvalue().endswith("own/any [default] answered\n")
 
 
 async def test_an_async_call_passes_through_a_watched_provider(

@@ -21,7 +21,7 @@ from shared_core.manager import FailoverManager
 from shared_core.messages import Message
 from tests.scenarios.scenarios import Scenario
 
-__all__ = ["DRIVERS", "Driver", "Played"]
+__all__ = ["FAMILIES", "Driver", "Played"]
 
 QUESTION = "What stands first?"
 
@@ -159,21 +159,24 @@ async def li_astream_chat(manager: FailoverManager, scenario: Scenario, played: 
         _take_response(response, played)
 
 
-ENGINE = (
-    Driver("stream", True, stream),
-    Driver("astream", True, astream),
-    Driver("complete", False, complete),
-    Driver("acomplete", False, acomplete),
-)
-FACES = (
-    Driver("langchain.invoke", False, lc_invoke),
-    Driver("langchain.ainvoke", False, lc_ainvoke),
-    Driver("langchain.stream", True, lc_stream),
-    Driver("langchain.astream", True, lc_astream),
-    Driver("llamaindex.chat", False, li_chat),
-    Driver("llamaindex.achat", False, li_achat),
-    Driver("llamaindex.stream_chat", True, li_stream_chat),
-    Driver("llamaindex.astream_chat", True, li_astream_chat),
-)
-DRIVERS = (*ENGINE, *FACES)
-"""Every driver."""
+FAMILIES: Mapping[str, tuple[Driver, ...]] = {
+    "engine": (
+        Driver("stream", True, stream),
+        Driver("astream", True, astream),
+        Driver("complete", False, complete),
+        Driver("acomplete", False, acomplete),
+    ),
+    "langchain": (
+        Driver("invoke", False, lc_invoke),
+        Driver("ainvoke", False, lc_ainvoke),
+        Driver("stream", True, lc_stream),
+        Driver("astream", True, lc_astream),
+    ),
+    "llamaindex": (
+        Driver("chat", False, li_chat),
+        Driver("achat", False, li_achat),
+        Driver("stream_chat", True, li_stream_chat),
+        Driver("astream_chat", True, li_astream_chat),
+    ),
+}
+"""Every driver, by the door at which it asks."""

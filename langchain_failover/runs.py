@@ -1,0 +1,186 @@
+"""The runs under which attempts on members appear in callbacks and traces: children of the model's own run.
+
+An attempt is told to every handler that the outer run passes on, under the member's real name, with its start and its
+end. What the outer run reports itself is not reported twice: tokens go to the member's own handlers alone, and the
+end that inherited handlers see has no usage. Handlers that show tokens as they come (LangGraph's message stream,
+`astream_events`) see the outer run alone, for they would show each answer twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+from uuid import UUID
+
+from langchain_core.callbacks import (
+    AsyncCallbackManager,
+    AsyncCallbackManagerForLLMRun,
+    BaseCallbackHandler,
+    BaseCallbackManager,
+    CallbackManager,
+    CallbackManagerForLLMRun,
+)
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
+from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
+from langchain_core.runnables import RunnableConfig, ensure_config
+from langchain_core.tracers import BaseTracer
+from langchain_core.utils.uuid import uuid7
+
+__all__ = ["RUN", "AsyncChildRun", "ChildRun", "ParentRun", "under_config"]
+
+RUN = "failover_parent_run"
+"""Keyword that carries a `ParentRun` through LangChain's own methods to ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParentRun:
+    """Under which run attempts appear, and who is told of them."""
+
+    handlers: Sequence[BaseCallbackHandler] = ()
+    run_id: UUID | None = None
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None) -> ParentRun:
+        """The run that LangChain began for this call."""
+        if manager is None:
+            return cls()
+        heard = _hearing(manager.inheritable_handlers)
+        return cls(heard, manager.run_id, manager.inheritable_tags, manager.inheritable_metadata)
+
+
+def under_config(config: RunnableConfig | None, *, is_async: bool) -> tuple[RunnableConfig, ParentRun]:
+    """A call's config with the id that its run will have, and that run: `stream` hands us no run manager."""
+    made = ensure_config(config)
+    kind = AsyncCallbackManager if is_async else CallbackManager
+    manager: BaseCallbackManager = kind.configure(made.get("callbacks"))
+    run_id = made.get("run_id") or uuid7()
+    made = {**made, "callbacks": manager, "run_id": run_id}
+    return made, ParentRun(
+        _hearing(manager.inheritable_handlers), run_id, made.get("tags") or (), made.get("metadata") or {}
+    )
+
+
+def _hearing(handlers: Sequence[BaseCallbackHandler]) -> list[BaseCallbackHandler]:
+    return [
+        handler for handler in handlers if isinstance(handler, BaseTracer) or not hasattr(handler, "tap_output_iter")
+    ]
+
+
+class _Child:
+    """What a child run is, and what it has seen; nobody is told here."""
+
+    def __init__(self, parent: ParentRun, llm: BaseChatModel, name: str, stop: list[str] | None, kwargs: Any) -> None:
+        self.run_id = uuid7()
+        self._parent = parent
+        self._llm = llm
+        self._name = name
+        self._stop = stop
+        self._kwargs = kwargs
+        own = llm.callbacks
+        self._handlers = (
+            list(parent.handlers),
+            list(own.handlers if isinstance(own, BaseCallbackManager) else own or ()),
+        )
+        self._seen: list[ChatGenerationChunk] = []
+        self._whole: ChatGeneration | None = None
+
+    @classmethod
+    def heard(
+        cls, parent: ParentRun, llm: BaseChatModel, name: str, stop: list[str] | None, kwargs: Mapping[str, Any]
+    ) -> Self | None:
+        """A child run, or None if there is nobody to tell."""
+        return cls(parent, llm, name, stop, kwargs) if parent.handlers or llm.callbacks else None
+
+    def _managers(self, kind: type[Any]) -> list[Any]:
+        """For the handlers that the outer run passes on, and for the member's own."""
+        params = self._llm._get_ls_params_with_defaults(stop=self._stop, **self._kwargs)  # noqa: SLF001  # as `stream`
+        found = []
+        for handlers in self._handlers:
+            manager = kind(handlers=handlers, inheritable_handlers=handlers, parent_run_id=self._parent.run_id)
+            manager.add_tags(list(self._parent.tags))
+            manager.add_tags(self._llm.tags or [], inherit=False)
+            manager.add_metadata({**self._parent.metadata, **params})
+            manager.add_metadata(self._llm.metadata or {}, inherit=False)
+            found.append(manager)
+        return found
+
+    def _start(self) -> dict[str, Any]:
+        params = self._llm._get_invocation_params(stop=self._stop, **self._kwargs)  # noqa: SLF001  # as `stream` does
+        options = {"stop": self._stop}
+        told = {"invocation_params": params, "options": options, "name": self._name, "run_id": self.run_id}
+        return {"serialized": self._llm._serialized, **told}  # noqa: SLF001  # as `stream` does
+
+    def _see(self, generation: ChatGeneration) -> None:
+        if isinstance(generation, ChatGenerationChunk):
+            self._seen.append(generation)
+        else:
+            self._whole = generation
+
+    def _results(self) -> tuple[LLMResult, LLMResult]:
+        """The answer so far, without usage for inherited handlers and with it for the member's own."""
+        found: ChatGeneration | None = self._whole or merge_chat_generation_chunks(self._seen)
+        if found is None:
+            return LLMResult(generations=[[]]), LLMResult(generations=[[]])
+        message = found.message.model_copy(update={"usage_metadata": None})
+        quiet = ChatGeneration(message=message, generation_info=found.generation_info)
+        return LLMResult(generations=[[quiet]]), LLMResult(generations=[[found]])
+
+
+class ChildRun(_Child):
+    """One attempt's run, in sync code."""
+
+    def start(self, messages: list[BaseMessage]) -> None:
+        """The attempt begins."""
+        told = self._start()
+        self._runs: list[CallbackManagerForLLMRun] = [
+            manager.on_chat_model_start(messages=[messages], **told)[0] for manager in self._managers(CallbackManager)
+        ]
+
+    def see(self, generation: ChatGeneration) -> None:
+        """A piece of the answer, or all of it, has come."""
+        self._see(generation)
+        if self._handlers[1] and isinstance(generation, ChatGenerationChunk):
+            self._runs[1].on_llm_new_token(generation.text, chunk=generation)
+
+    def end(self) -> None:
+        """The answer is whole."""
+        for run, result in zip(self._runs, self._results(), strict=True):
+            run.on_llm_end(result)
+
+    def fail(self, error: BaseException) -> None:
+        """The attempt failed, or was abandoned."""
+        for run, result in zip(self._runs, self._results(), strict=True):
+            run.on_llm_error(error, response=result)
+
+
+class AsyncChildRun(_Child):
+    """One attempt's run, in async code; the methods are those of `ChildRun`."""
+
+    async def start(self, messages: list[BaseMessage]) -> None:
+        """The attempt begins."""
+        told = self._start()
+        self._runs: list[AsyncCallbackManagerForLLMRun] = [
+            (await manager.on_chat_model_start(messages=[messages], **told))[0]
+            for manager in self._managers(AsyncCallbackManager)
+        ]
+
+    async def see(self, generation: ChatGeneration) -> None:
+        """A piece of the answer, or all of it, has come."""
+        self._see(generation)
+        if self._handlers[1] and isinstance(generation, ChatGenerationChunk):
+            await self._runs[1].on_llm_new_token(generation.text, chunk=generation)
+
+    async def end(self) -> None:
+        """The answer is whole."""
+        for run, result in zip(self._runs, self._results(), strict=True):
+            await run.on_llm_end(result)
+
+    async def fail(self, error: BaseException) -> None:
+        """The attempt failed, or was abandoned."""
+        for run, result in zip(self._runs, self._results(), strict=True):
+            await run.on_llm_error(error, response=result)

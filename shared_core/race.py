@@ -1,0 +1,202 @@
+"""Two walks of one call side by side: when the first content is late, another target is asked as well.
+
+The first walk goes on as it would; a rival walks the rest of the chain. Whoever has content first answers, the other is
+cut: its stream is closed at once and its attempt is *abandoned*, not failed. If one gives up, the other goes on alone;
+if both do, the first one's error tells of all. Used only where `hedge_after` is set, since it costs a task or a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import queue
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from typing import TypeVar
+
+from shared_core.drive import adrive, drive
+from shared_core.errors import ChainExhaustedError, FailoverError, ProviderError, RequestRejectedError
+from shared_core.events import StreamEvent
+from shared_core.journey import CutError, Journey
+
+__all__ = ["arace", "race"]
+
+
+class _Lane:
+    """One of the walks, in sync code: a thread brings its first event, then the caller's own thread goes on."""
+
+    def __init__(self, journey: Journey, notify: Callable[[], None]) -> None:
+        self.journey = journey
+        self.has_content = False
+        self.first: StreamEvent | None = None
+        self.error: BaseException | None = None
+        self._notify = notify
+        self._woken = threading.Event()
+        self._events = drive(journey, sleep=self._woken.wait)
+        journey.on_content = self._commit
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(target=context.run, args=(self._bring,), name="llm-failover-lane", daemon=True)
+        self._thread.start()
+
+    def _commit(self) -> None:
+        self.has_content = True
+        self._notify()
+
+    def _bring(self) -> None:
+        try:
+            self.first = next(self._events)
+        except CutError:
+            pass
+        except BaseException as error:
+            self.error = error
+        self._notify()
+
+    @property
+    def is_over(self) -> bool:
+        return self.first is not None or self.error is not None
+
+    def cut(self) -> None:
+        """Abandons it, unless it has ended: what blocks it is interrupted, and its thread ends by itself."""
+        self._woken.set()
+        self.journey.cut()
+
+    def rest(self) -> Generator[StreamEvent, None, None]:
+        """All of its events."""
+        self._thread.join()
+        if self.error is not None:
+            raise self.error
+        with contextlib.closing(self._events):
+            if self.first is not None:
+                yield self.first
+            yield from self._events
+
+
+def race(journey: Journey, hedge_after: float) -> Generator[StreamEvent, None, None]:
+    """Performs a call in sync code, with a hedge if its first content is late; yields and raises as `drive` does."""
+    news: queue.SimpleQueue[None] = queue.SimpleQueue()
+    lanes: list[_Lane] = []
+    patience: float | None = hedge_after
+    try:
+        lanes.append(_Lane(journey, lambda: news.put(None)))
+        while (winner := _winner(lanes)) is None:
+            try:
+                news.get(timeout=patience)
+            except queue.Empty:
+                patience = None
+                rival = journey.hedge()
+                if rival is not None:
+                    lanes.append(_Lane(rival, lambda: news.put(None)))
+        for lane in lanes:
+            if lane is not winner:
+                lane.cut()
+        merge([lane.journey for lane in lanes], winner.journey)
+        yield from winner.rest()
+    finally:
+        for lane in lanes:
+            lane.cut()
+
+
+class _AsyncLane:
+    """One of the walks, in async code: a task brings its first event, then the caller's own task goes on."""
+
+    def __init__(self, journey: Journey, notify: Callable[[], None]) -> None:
+        self.journey = journey
+        self.has_content = False
+        self._notify = notify
+        self._events = adrive(journey)
+        journey.on_content = self._commit
+        self._task: asyncio.Task[StreamEvent] = asyncio.create_task(self._bring())
+        self._task.add_done_callback(lambda _: notify())
+
+    def _commit(self) -> None:
+        self.has_content = True
+        self._notify()
+
+    async def _bring(self) -> StreamEvent:
+        return await anext(self._events)
+
+    @property
+    def is_over(self) -> bool:
+        return self._task.done()
+
+    @property
+    def error(self) -> BaseException | None:
+        return self._task.exception() if self._task.done() and not self._task.cancelled() else None
+
+    async def cut(self) -> None:
+        """Abandons it, unless it has ended, and waits until its stream is closed."""
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        with contextlib.suppress(FailoverError, asyncio.CancelledError):
+            self._task.result()
+        await self._events.aclose()
+
+    async def rest(self) -> AsyncGenerator[StreamEvent, None]:
+        """All of its events."""
+        yield await self._task
+        async for event in self._events:
+            yield event
+
+
+async def arace(journey: Journey, hedge_after: float) -> AsyncGenerator[StreamEvent, None]:
+    """The same as `race`, in async code."""
+    news = asyncio.Event()
+    lanes: list[_AsyncLane] = []
+    patience: float | None = hedge_after
+    try:
+        lanes.append(_AsyncLane(journey, news.set))
+        while (winner := _winner(lanes)) is None:
+            news.clear()
+            try:
+                async with asyncio.timeout(patience):
+                    await news.wait()
+            except TimeoutError:
+                patience = None
+                rival = journey.hedge()
+                if rival is not None:
+                    lanes.append(_AsyncLane(rival, news.set))
+        for lane in lanes:
+            if lane is not winner:
+                await lane.cut()
+        merge([lane.journey for lane in lanes], winner.journey)
+        async with contextlib.aclosing(winner.rest()) as events:
+            async for event in events:
+                yield event
+    finally:
+        for lane in lanes:
+            await lane.cut()
+
+
+_AnyLane = TypeVar("_AnyLane", _Lane, _AsyncLane)
+
+
+def _winner(lanes: Sequence[_AnyLane]) -> _AnyLane | None:
+    """The lane that answers, or whose error is raised; None while that is open.
+
+    Raises nothing: when all have failed, the first one's error stands for all, and is told of the others.
+    """
+    for lane in lanes:
+        if lane.has_content or (lane.is_over and lane.error is None):
+            return lane
+    if any(not lane.is_over for lane in lanes):
+        return None
+    first = lanes[0].error
+    if isinstance(first, ChainExhaustedError):
+        others = [lane.error for lane in lanes[1:]]
+        first.errors += tuple(error for other in others if isinstance(other, FailoverError) for error in _parts(other))
+    return lanes[0]
+
+
+def _parts(error: FailoverError) -> tuple[ProviderError, ...]:
+    return error.errors if isinstance(error, ChainExhaustedError | RequestRejectedError) else ()
+
+
+def merge(journeys: Sequence[Journey], winner: Journey) -> None:
+    """Puts the steps of all walks into the winner's report, in the order in which the walks began."""
+    if len(journeys) < 2:
+        return
+    report = winner.walk.report
+    report.steps[:] = [step for journey in journeys for step in journey.walk.report.steps]
+    report.hedged = True
