@@ -32,7 +32,7 @@ _VARIETY = 5
 """Weight of the different characters of an overlap: a ruler or a row of zeros tells nothing. It is enough for a line
 that was cut: "2. Lyon" right behind "2. Lyon", in the same line, is never meant."""
 _LONG_RESTART = 100
-"""Weight from which a common beginning is a restart, however long the partial is."""
+"""Weight from which a common beginning is a restart, however small a part of the partial it is."""
 _SLACK = 64
 """What may be held back behind a very short partial: a fence line, some empty lines."""
 
@@ -214,12 +214,13 @@ class Join:
         )
 
     def _starts_over(self) -> bool:
-        """Whether the new text has half of what was shown, from its beginning, and then another text or nothing."""
+        """Whether the new text has much of what was shown, from its beginning, and then another text or nothing."""
         common = _common(self._shown, self._new)
-        common_weight = weight(self._shown[:common])
+        said = weight(self._shown[:common])
         # In the middle of a sentence nobody goes on with the opening words; behind one it is a figure of speech.
-        least = _OVERLAP if self._is_mid_sentence and not self._prefill else LINE_OVERLAP
-        return common_weight >= _LONG_RESTART or (common_weight >= least and 2 * common >= len(self._shown))
+        is_torn = self._is_mid_sentence and not self._prefill
+        half, any_part = (_OVERLAP, LINE_OVERLAP) if is_torn else (LINE_OVERLAP, _LONG_RESTART)
+        return said >= any_part or (said >= half and 2 * common >= len(self._shown))
 
     def _take_mark_off(self) -> bool:
         start = len(self._held) - len(self._held.lstrip())

@@ -238,11 +238,16 @@ CASES = {
         "The answer is long.",
         " The answer is long.",
     ),
-    "it has half of a short answer in common": ("The answer is forty-two", "The answer depends", None),
+    "it has half of a short answer in common": ("The answer is a castle", "The answer depends", None),
     "it has less than half of an answer in common": (
-        "The answer is forty-two, or so he said",
+        "The answer is a journey",
         "The answer depends",
         "The answer depends",
+    ),
+    "it starts a long answer over in the middle of a sentence": (
+        "The answer to your question is long" + " and winding" * 9,
+        "The answer to your question is short",
+        None,
     ),
     "it starts a long answer over and differs": ("abcdefghij" * 50 + ".\n", "abcdefghij" * 10 + "!", None),
     "it begins like a long answer": (
