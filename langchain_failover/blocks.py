@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.block_translators import PROVIDER_TRANSLATORS, register_translator
 from langchain_core.messages.content import ContentBlock
 
-from langchain_failover.messages import REASONING_BLOCKS, TEXT_SIGNATURE, TOOL_SIGNATURES
+from langchain_failover.messages import REASONING_BLOCKS, TEXT_SIGNATURE, TOOL_SIGNATURES, is_ours
 
 __all__ = ["register", "standard_blocks"]
 
@@ -40,8 +40,8 @@ class _OursFirst:
         self._others = others
 
     def __call__(self, message: Any) -> list[ContentBlock]:
-        is_ours = "failover" in message.response_metadata and isinstance(message.content, str)
-        return standard_blocks(message) if is_ours else self._others(message)
+        is_known = isinstance(message.content, str) and is_ours(message)
+        return standard_blocks(message) if is_known else self._others(message)
 
 
 def standard_blocks(message: AIMessage) -> list[ContentBlock]:

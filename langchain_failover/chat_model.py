@@ -16,20 +16,24 @@ from typing import Any
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
 from langchain_core.load import dumpd
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableConfig
 
 from langchain_failover.answers import to_result
 from langchain_failover.chunks import Chunks
 from langchain_failover.errors import translate
 from langchain_failover.messages import to_messages
+from langchain_failover.passing import member_result
 from langchain_failover.requests import prepare
+from langchain_failover.runs import RUN, ParentRun, under_config
 from langchain_failover.settings import FailoverSettings, under_own_names
 from langchain_failover.structured import Method, structured
 from langchain_failover.tokens import count_messages, token_ids
 from langchain_failover.tools import ToolLike, as_openai
+from shared_core.answer import Answer
 from shared_core.errors import FailoverError
+from shared_core.events import StreamEvent
 from shared_core.views import Explanation
 
 __all__ = ["ChatFailover"]
@@ -55,8 +59,11 @@ class ChatFailover(FailoverSettings):
     provider) is skipped with the reason. What is down is remembered by the manager, which several models may share.
 
     Attributes:
-        model: First link of the chain, `provider/model`; also as the first positional argument.
-        fallbacks: Further links, in order.
+        model: First link of the chain, `provider/model` or a chat model of LangChain's; also as the first positional
+            argument.
+        fallbacks: Further links, in order; strings and chat models as you like.
+        provider_style: "langchain" if strings mean what `init_chat_model` understands by them ("google_vertexai:…"), so
+            that every provider with a LangChain package can be asked, by that package.
         profiles: API keys by provider and profile name: `{"openai": {"main": key, "backup": key}}`. A key is a string,
             a `SecretStr`, or a function that returns it.
         order: Order in which the profiles of a provider are tried, where it is not that of `profiles`.
@@ -102,6 +109,7 @@ class ChatFailover(FailoverSettings):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         found = {name: getattr(self, name) for name in _IDENTIFYING}
+        found.update(model=self.names[0], fallbacks=self.names[1:])
         given = {name: value for name, value in found.items() if value is not None and value not in ((), {}, "")}
         return {**given, **self.lc_attributes}
 
@@ -111,29 +119,33 @@ class ChatFailover(FailoverSettings):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002  # LangChain's signature
+        run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = prepare(self, messages, stop, kwargs)
+        call = prepare(self, messages, stop, kwargs, parent=ParentRun.of(run_manager), is_whole=True)
         try:
-            answer = self._engine.complete(call.request, policy=call.policy)
+            events = list(self._engine.stream(call.request, hold=True, policy=call.policy))
         except FailoverError as error:
             raise translate(error) from error.__cause__
-        return to_result(answer, self.output_version)
+        return self._result(events)
 
     async def _agenerate(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002  # LangChain's signature
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = prepare(self, messages, stop, kwargs)
+        call = prepare(self, messages, stop, kwargs, parent=ParentRun.of(run_manager), is_whole=True)
         try:
-            answer = await self._engine.acomplete(call.request, policy=call.policy)
+            stream = self._engine.astream(call.request, hold=True, policy=call.policy)
+            events = [event async for event in stream]
         except FailoverError as error:
             raise translate(error) from error.__cause__
-        return to_result(answer, self.output_version)
+        return self._result(events)
+
+    def _result(self, events: Sequence[StreamEvent]) -> ChatResult:
+        return member_result(events) or to_result(Answer.collect(events), self.output_version)
 
     def _stream(
         self,
@@ -142,7 +154,7 @@ class ChatFailover(FailoverSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        call = prepare(self, messages, stop, kwargs)
+        call = prepare(self, messages, stop, kwargs, parent=ParentRun.of(run_manager))
         chunks = Chunks(self.output_version)
         try:
             # Closing the events when the caller goes away is what tells the engine that the call was abandoned.
@@ -164,7 +176,7 @@ class ChatFailover(FailoverSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call = prepare(self, messages, stop, kwargs)
+        call = prepare(self, messages, stop, kwargs, parent=ParentRun.of(run_manager))
         chunks = Chunks(self.output_version)
         try:
             async with contextlib.aclosing(self._engine.astream(call.request, policy=call.policy)) as events:
@@ -177,6 +189,52 @@ class ChatFailover(FailoverSettings):
                     yield chunk
         except FailoverError as error:
             raise translate(error) from error.__cause__
+
+    # How attempts on members come to appear under the call's run: LangChain tells `_generate` of it, but not `_stream`.
+
+    def stream(
+        self,
+        input: LanguageModelInput,  # noqa: A002  # LangChain's name
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """The answer in pieces; see `BaseChatModel.stream`."""
+        if self.has_members:
+            config, kwargs[RUN] = under_config(config, is_async=False)
+        return super().stream(input, config, **kwargs)
+
+    def astream(
+        self,
+        input: LanguageModelInput,  # noqa: A002  # LangChain's name
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """The same, async."""
+        if self.has_members:
+            config, kwargs[RUN] = under_config(config, is_async=True)
+        return super().astream(input, config, **kwargs)
+
+    def _generate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        if self.has_members:
+            kwargs.setdefault(RUN, ParentRun.of(run_manager))
+        return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+
+    async def _agenerate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        if self.has_members:
+            kwargs.setdefault(RUN, ParentRun.of(run_manager))
+        return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
 
     # Binding
 
@@ -260,17 +318,24 @@ class ChatFailover(FailoverSettings):
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         given = under_own_names(kwargs)
         asked = given.get("model") or self.chain[0].name
+        if asked in (members := self.members):
+            return {**members[asked].ls_params(stop), **self._ls_settings(given)}
         provider, name = self._engine.registry.resolve_model(asked)
         params = LangSmithParams(ls_provider=provider, ls_model_name=name, ls_model_type="chat")
+        params.update(self._ls_settings(given))
+        stops = stop or list(self.stop)
+        if stops:
+            params["ls_stop"] = stops
+        return params
+
+    def _ls_settings(self, given: Mapping[str, Any]) -> LangSmithParams:
+        params = LangSmithParams()
         temperature = given.get("temperature", self.temperature)
         if temperature is not None:
             params["ls_temperature"] = temperature
         max_tokens = given.get("max_tokens", self.max_tokens)
         if max_tokens is not None:
             params["ls_max_tokens"] = max_tokens
-        stops = stop or list(self.stop)
-        if stops:
-            params["ls_stop"] = stops
         return params
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
@@ -301,7 +366,7 @@ _IDENTIFYING = (
 
 def _told(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a call as traces and caches may see them: without headers, tools and formats as plain schemas."""
-    found = {name: value for name, value in kwargs.items() if name not in {"extra_headers", "default_headers"}}
+    found = {name: value for name, value in kwargs.items() if name not in {"extra_headers", "default_headers", RUN}}
     if found.get("tools"):
         found["tools"] = [_without_secrets(as_openai(tool)) for tool in found["tools"]]
     form = found.get("response_format")

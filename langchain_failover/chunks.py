@@ -5,7 +5,8 @@ users know: text is a string, reasoning lies in `additional_kwargs["reasoning_co
 `additional_kwargs["refusal"]`. Version 1 has standard content blocks. Signatures and ids of reasoning, text and tool
 calls, which belong to a whole block, come on the last chunk in version 0 and on their block in version 1.
 
-The last chunk, made from `End`, is the only one with metadata and usage. Text chunks are built without validation:
+A member's chunks pass as they are (see `passing`). The last chunk, made from `End`, is the only one of ours with
+metadata and usage. Text chunks are built without validation:
 they come by the thousand, and everything in them is known to be valid.
 """
 
@@ -20,7 +21,17 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_failover.messages import REASONING_BLOCKS, TEXT_SIGNATURE, TOOL_SIGNATURES
 from langchain_failover.metadata import response_metadata, usage_metadata
-from shared_core.events import End, ReasoningDelta, RefusalDelta, Restart, StreamEvent, TextDelta, ToolCallDelta
+from langchain_failover.passing import as_chunk, is_last, keep_newest_metadata, last_chunk
+from shared_core.events import (
+    End,
+    MemberChunk,
+    ReasoningDelta,
+    RefusalDelta,
+    Restart,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+)
 
 __all__ = ["RESTART", "Chunks", "text_chunk"]
 
@@ -83,12 +94,15 @@ class Chunks:
             ReasoningDelta: self._reasoning_v1 if self._is_v1 else self._reasoning_v0,
             ToolCallDelta: self._call_v1 if self._is_v1 else self._call,
             RefusalDelta: self._refusal_v1 if self._is_v1 else self._refusal,
+            MemberChunk: self._member,
             Restart: self._restart,
             End: self._end,
         }
 
     def _begin(self) -> None:
         self._given: list[ChatGenerationChunk] = []
+        self._members: list[ChatGenerationChunk] = []
+        self._held: ChatGenerationChunk | None = None
         self._reasoning: dict[int, dict[str, Any]] = {}
         self._call_ids: dict[int, str] = {}
         self._call_signatures: dict[int, str] = {}
@@ -111,6 +125,15 @@ class Chunks:
         self._begin()
         content: str | list[str | dict[Any, Any]] = [] if self._is_v1 else ""
         return _chunk(AIMessageChunk(content=content, response_metadata={RESTART: event.model}))
+
+    def _member(self, event: MemberChunk) -> ChatGenerationChunk | None:
+        """A member's own chunk; the one that it marks as its last waits for the trail."""
+        chunk = as_chunk(event.chunk)
+        self._members.append(chunk)
+        if not is_last(chunk):
+            return chunk
+        self._held = chunk
+        return None
 
     def _text(self, event: TextDelta) -> ChatGenerationChunk | None:
         if event.signature is not None:
@@ -137,7 +160,13 @@ class Chunks:
         return _chunk(AIMessageChunk(content="", additional_kwargs={"refusal": event.text}))
 
     def _end(self, event: End) -> ChatGenerationChunk:
-        metadata = response_metadata(event.report, event.finish, event.details)
+        newest = self._given[-1] if self._given else None
+        is_member = self._held is not None or (bool(self._members) and self._members[-1] is newest)
+        metadata = {} if is_member else response_metadata(event.report, event.finish, event.details)
+        if event.report.continued and self._members:
+            keep_newest_metadata(reversed(self._members), metadata, has_usage=not is_member)
+        if is_member:
+            return last_chunk(self._held, newest, event.report)
         if self._is_v1:
             metadata["output_version"] = "v1"
         message = AIMessageChunk(

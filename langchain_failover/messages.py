@@ -27,7 +27,15 @@ from langchain_failover.content import REASONING_TYPES, TOOL_CALL_TYPES, marks_o
 from shared_core.errors import ConfigurationError
 from shared_core.messages import Audio, Block, Document, Image, Message, Role, Text, ToolCall, ToolResult
 
-__all__ = ["REASONING_BLOCKS", "TEXT_SIGNATURE", "TOOL_SIGNATURES", "to_messages"]
+__all__ = [
+    "PROVIDERS",
+    "REASONING_BLOCKS",
+    "TEXT_SIGNATURE",
+    "TOOL_SIGNATURES",
+    "convert",
+    "is_ours",
+    "to_messages",
+]
 
 REASONING_BLOCKS = "reasoning_blocks"
 """Key of `additional_kwargs`: reasoning as standard blocks, kept where a signature or an id belongs to it."""
@@ -38,13 +46,24 @@ TEXT_SIGNATURE = "text_signature"
 TOOL_SIGNATURES = "__gemini_function_call_thought_signatures__"
 """Key of `additional_kwargs`: signatures by tool-call id, under the name that LangChain's Google models use."""
 
-_ORIGINS = {
+PROVIDERS = {
     "google_genai": "gemini",
     "mistralai": "mistral",
     # What OpenAI's integration keeps for its maker (encrypted reasoning, built-in tools) is the Responses API's.
     "openai": "openai-responses",
 }
 """Names that other integrations write into `model_provider`, and the engine's names of those providers."""
+
+
+def is_ours(message: BaseMessage) -> bool:
+    """Whether a model's turn has the shape that we give to answers of strings; those of members have their own."""
+    report = message.response_metadata.get("failover")
+    while isinstance(report, Mapping):
+        if "inner" not in report:
+            return report.get("provider") == message.response_metadata.get("model_provider")
+        report = report["inner"]  # the member that answered was a chain itself
+    return False
+
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -63,11 +82,16 @@ def to_messages(messages: Sequence[BaseMessage]) -> tuple[Message, ...]:
     """
     found: list[Message] = []
     for message in messages:
-        found.extend(_convert(message))
+        found.extend(convert(message))
     return tuple(found)
 
 
-def _convert(message: BaseMessage) -> Iterator[Message]:
+def convert(message: BaseMessage) -> Iterator[Message]:
+    """One message in the core's form: one turn, or two where a person's message holds tool results as well.
+
+    Raises:
+        ConfigurationError: The message or one of its blocks cannot be read.
+    """
     match message:
         case AIMessage():
             yield Message("assistant", tuple(_answer(message)), message.name)
@@ -169,8 +193,7 @@ def _origin(message: AIMessage) -> str | None:
     name = message.response_metadata.get("model_provider")
     if not isinstance(name, str):
         return None
-    is_ours = "failover" in message.response_metadata
-    return name if is_ours else _ORIGINS.get(name, name)
+    return name if is_ours(message) else PROVIDERS.get(name, name)
 
 
 def _kept_reasoning(message: AIMessage, origin: str | None) -> Iterator[Block]:

@@ -7,12 +7,12 @@ have; an ability that is not known of one of them is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.language_models import ModelProfile
 
-from shared_core.providers.models import ModelInfo, describe
+from shared_core.providers.models import ModelInfo
 
 __all__ = ["chain_profile"]
 
@@ -27,17 +27,16 @@ _ABILITIES = {
 }
 
 
-def chain_profile(models: Iterable[tuple[str, str]], context_window: int | None = None) -> ModelProfile | None:
+def chain_profile(infos: Sequence[ModelInfo | None], context_window: int | None = None) -> ModelProfile | None:
     """The profile of a chain.
 
     Args:
-        models: Provider and model id of each link.
+        infos: What is known of the model of each link.
         context_window: Smallest window of the chain in tokens, where the caller knows it.
 
     Returns:
         The profile, or None if nothing is known that holds for all links.
     """
-    infos = [describe(provider, model) for provider, model in models]
     found: dict[str, Any] = {}
     for name, field in _LIMITS.items():
         limits = [value for value in _values(infos, field) if value is not None]

@@ -1,4 +1,4 @@
-"""What the engine needs to see of a member's chunks: text, tool calls, the finish, the tokens. The chunks stay as they are.
+"""What the engine needs to see of a member's chunks: text, tool calls, finish, tokens. The chunks stay as they are.
 
 Every integration writes its metadata under names of its own; the words for the same ending differ as well. What is not
 known here is no error: an unknown ending is "other", an unknown block counts as content.

@@ -13,7 +13,8 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from langchain_failover.formats import to_response_format
-from langchain_failover.messages import to_messages
+from langchain_failover.native import Native, converted
+from langchain_failover.runs import RUN, ParentRun
 from langchain_failover.settings import POLICY_SETTINGS, FailoverSettings, under_own_names
 from langchain_failover.tools import to_tool, to_tool_choice
 from shared_core.errors import ConfigurationError
@@ -47,7 +48,13 @@ class Call:
 
 
 def prepare(
-    settings: FailoverSettings, messages: Sequence[BaseMessage], stop: Sequence[str] | None, options: Mapping[str, Any]
+    settings: FailoverSettings,
+    messages: Sequence[BaseMessage],
+    stop: Sequence[str] | None,
+    options: Mapping[str, Any],
+    *,
+    parent: ParentRun | None = None,
+    is_whole: bool = False,
 ) -> Call:
     """The call that LangChain asks for.
 
@@ -56,6 +63,8 @@ def prepare(
         messages: The conversation.
         stop: Stop sequences of this call; None for the model's own.
         options: All other keywords of the call.
+        parent: The run of this call, for members' attempts.
+        is_whole: The answer is shown when it is whole.
 
     Raises:
         ConfigurationError: An option cannot be read.
@@ -65,6 +74,7 @@ def prepare(
         for name, value in under_own_names(options).items()
         if name not in _LANGCHAIN_OWN and value is not None
     }
+    parent = given.pop(RUN, parent)
     count = given.pop("n", None)
     if count not in {None, 1}:
         raise ConfigurationError(f"n must be 1, got {count}: a chain gives one answer; use batch for several")
@@ -73,14 +83,19 @@ def prepare(
     sampling = {name: _first(given.pop(name, None), getattr(settings, name)) for name in _SAMPLING}
     policy = _policy(settings, given)
     headers = given.pop("extra_headers", None) or {}
-    model = given.pop("model", None) or settings.model
+    model = given.pop("model", None) or settings.names[0]
+    if not isinstance(model, str):
+        raise ConfigurationError("a chat model becomes a link of the chain when ChatFailover is made, not for one call")
     fallbacks = _names(given.pop("fallback_models", None))
+    raw_tools, strict = tuple(given.get("tools") or ()), given.get("strict")
     tools = _tools(settings, given)
     body = given.pop("extra_body", None) or {}
+    turns, originals = converted(messages)
     request = LLMRequest(
-        messages=to_messages(messages),
+        messages=turns,
         model=model,
-        fallback_models=(*fallbacks, *settings.fallbacks),
+        fallback_models=(*fallbacks, *settings.names[1:]),
+        native=Native(originals, raw_tools, strict, given, parent or ParentRun(), is_whole),
         stop=_names(stop),
         extra_headers={**settings.extra_headers, **headers},
         extra_body={**settings.extra_body, **given, **body},

@@ -47,7 +47,7 @@ def _once(client: Any) -> Any:
     if _has_options(client):
         return client.with_options(max_retries=0)
     owner = getattr(client, "_client", None)
-    return type(client)(owner.with_options(max_retries=0)) if _has_options(owner) else None
+    return type(client)(owner.with_options(max_retries=0)) if owner is not None and _has_options(owner) else None
 
 
 def _has_options(client: Any) -> bool:

@@ -12,16 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import httpx
 from langchain_core.language_models import BaseChatModel, ModelProfile
-from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from langchain_core.runnables import Runnable
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 
+from langchain_failover.entries import Entry, checked, entry_value, name_of
+from langchain_failover.members import LangChainMember
 from langchain_failover.profile import chain_profile
 from langchain_failover.stored import policy_values, to_vendors, vendor_values
 from shared_core.chain import Link, merge_models
 from shared_core.errors import ConfigurationError
+from shared_core.history.blocks import is_same
 from shared_core.hooks import Hooks
 from shared_core.manager import FailoverManager
 from shared_core.policy import FailoverPolicy
@@ -106,8 +110,9 @@ class FailoverSettings(BaseChatModel):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True)
 
-    model: str = ""
-    fallbacks: tuple[str, ...] = ()
+    model: Entry = ""
+    fallbacks: tuple[Entry, ...] = ()
+    provider_style: Literal["langchain"] | None = None
     profiles: dict[str, dict[str, Key]] = Field(default_factory=dict, exclude=True, repr=False)
     order: dict[str, tuple[str, ...]] = Field(default_factory=dict, exclude=True)
     base_urls: dict[str, str] = Field(default_factory=dict)
@@ -144,9 +149,11 @@ class FailoverSettings(BaseChatModel):
     # None and not False: LangChain reads a False that was set as "never stream".
     streaming: bool | None = None
 
-    def __init__(self, model: str | None = None, /, **settings: Any) -> None:
+    _named: tuple[tuple[Any, ...], tuple[str, ...]] | None = PrivateAttr(default=None)
+
+    def __init__(self, model: Entry | None = None, /, **settings: Any) -> None:
         given = under_own_names(settings)
-        if model is not None and given.setdefault("model", model) != model:
+        if model is not None and given.setdefault("model", model) is not model:
             raise ConfigurationError("model is given twice, with two values")
         try:
             super().__init__(**_with_first_provider(given))
@@ -161,11 +168,21 @@ class FailoverSettings(BaseChatModel):
             raise ConfigurationError("profiles must map a provider's name to its profiles: {'openai': {'main': key}}")
         return {provider: _hidden(provider, profiles) for provider, profiles in given.items()}
 
-    @field_validator("fallbacks", "stop", mode="before")
+    @field_validator("stop", mode="before")
     @classmethod
     def _read_list(cls, given: Any) -> Any:
         # A string is a sequence of its letters, which is never what is meant.
-        return () if given is None else (given,) if isinstance(given, str) else given
+        return () if given is None else (given,) if isinstance(given, str | Runnable) else given
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _read_entry(cls, given: Any) -> Any:
+        return checked(given)
+
+    @field_validator("fallbacks", mode="before")
+    @classmethod
+    def _read_entries(cls, given: Any) -> Any:
+        return tuple(checked(entry) for entry in cls._read_list(given))
 
     @field_validator("vendors", mode="before")
     @classmethod
@@ -200,12 +217,36 @@ class FailoverSettings(BaseChatModel):
     @property
     def chain(self) -> tuple[Link, ...]:
         """The models that are tried, in order, with the manager's own fallbacks at the end."""
-        return self._engine.chain(LLMRequest(model=self.model, fallback_models=self.fallbacks))
+        first, *others = self.names
+        return self._engine.chain(LLMRequest(model=first, fallback_models=tuple(others)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The model string of every entry of the chain: `model`, then `fallbacks`."""
+        known = (self._engine, self.provider_style, self.model, *self.fallbacks)
+        if self._named is None or not is_same(self._named[0], known):
+            registry = self._engine.registry
+            entries = (self.model, *self.fallbacks)
+            self._named = known, tuple(name_of(entry, registry, self.provider_style) for entry in entries)
+        return self._named[1]
+
+    @property
+    def has_members(self) -> bool:
+        """Whether there is a chat model of LangChain's in the chain."""
+        entries = (self.model, *self.fallbacks)
+        return self.provider_style is not None or not all(isinstance(entry, str) for entry in entries)
+
+    @property
+    def members(self) -> dict[str, LangChainMember]:
+        """Every member of the chain by its model string."""
+        found = ((link.name, self._engine.registry.member(link.provider)) for link in self.chain)
+        return {name: member for name, member in found if isinstance(member, LangChainMember)}
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         if self.manager is None:
             return None  # LangChain asks before the manager is there; `_provide_manager` asks again
-        return chain_profile(((link.provider, link.model) for link in self.chain), self.context_window)
+        infos = [self._engine.registry.info(link.provider, link.model) for link in self.chain]
+        return chain_profile(infos, self.context_window)
 
     @property
     def _engine(self) -> FailoverManager:
@@ -269,7 +310,9 @@ class FailoverSettings(BaseChatModel):
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
         kept = {name: value for name, value in state["__dict__"].items() if name in self.model_fields_set - _NOT_STORED}
-        state["__dict__"] = {**kept, **self.lc_attributes}
+        entries = {"model": entry_value(self.model), "fallbacks": [entry_value(entry) for entry in self.fallbacks]}
+        state["__dict__"] = {**kept, **self.lc_attributes, **{name: entries[name] for name in entries if name in kept}}
+        state["__pydantic_private__"] = None
         return state
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
@@ -281,6 +324,8 @@ class FailoverSettings(BaseChatModel):
         for name in ("manager", "own_engine", *_ENGINE_SETTINGS, "policy", "callbacks", "rate_limiter", "cache"):
             value = getattr(self, name)
             memo[id(value)] = value
+        for entry in (self.model, *self.fallbacks):
+            memo[id(entry)] = entry
         return super().__deepcopy__(memo)
 
 
@@ -291,7 +336,10 @@ def _with_first_provider(given: dict[str, Any]) -> dict[str, Any]:
     if key is None and url is None:
         return given
     fallbacks = given.get("fallbacks") or ()
-    chain = merge_models([given.get("model") or ""], [fallbacks] if isinstance(fallbacks, str) else fallbacks)
+    entries = [given.get("model") or "", *([fallbacks] if isinstance(fallbacks, str | Runnable) else fallbacks)]
+    if given.get("provider_style") or not isinstance(next((entry for entry in entries if entry), ""), str):
+        raise ConfigurationError("api_key and base_url are about the first model, which has settings of its own")
+    chain = merge_models([entry for entry in entries if isinstance(entry, str)])
     if not chain:
         raise ConfigurationError("api_key and base_url are about the first model, and there is none")
     registry = ProviderRegistry(vendors=to_vendors(given.get("vendors")), aliases=given.get("aliases"))

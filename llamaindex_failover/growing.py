@@ -1,7 +1,8 @@
 """An answer as it grows from the engine's events into LlamaIndex messages.
 
 Owns what an answer looks like to a LlamaIndex program: blocks in the order thinking, text, tool calls; the message so
-far for each event of a stream; usage in the keys that the framework's token counter reads; the trail.
+far for each event of a stream; usage in the keys that the framework's token counter reads; the trail. A member's
+responses are shown as they are; the last one is repeated, without its delta, to bear the trail.
 
 Invariants: at most one text block a message, since `ChatMessage.content` would put line breaks between several;
 messages of one stream share the blocks that did not change between them, and the finished one shares none; what
@@ -12,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
+    CompletionResponse,
     ContentBlock,
     MessageRole,
     TextBlock,
@@ -25,12 +27,38 @@ from llama_index.core.base.llms.types import (
 )
 
 from llamaindex_failover.messages import SIGNED_BY
-from shared_core.events import End, ReasoningDelta, RefusalDelta, Restart, StreamEvent, TextDelta, ToolCallDelta, Usage
+from shared_core.events import (
+    End,
+    MemberChunk,
+    ReasoningDelta,
+    RefusalDelta,
+    Restart,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
 
-__all__ = ["RESTART", "Growing"]
+__all__ = ["RESTART", "Growing", "Response", "Said"]
 
 RESTART = "failover_restart"
 """Key in `additional_kwargs`: what was shown before is void, and this model's answer follows."""
+
+Response: TypeAlias = ChatResponse | CompletionResponse
+"""What a program gets; a completion only where a member was asked for one."""
+
+
+@dataclass(slots=True)
+class Said:
+    """One response of a member: what its chunks hold.
+
+    Attributes:
+        response: The response, as the member made it.
+        origin: Name of the vendor that made it, if known.
+    """
+
+    response: Response
+    origin: str | None
 
 
 @dataclass(slots=True)
@@ -68,6 +96,8 @@ class Growing:
         self._begin()
 
     def _begin(self) -> None:
+        self._said: Said | None = None
+        self._is_shown = False
         self._text = ""
         self._refusal = ""
         self._text_signature: str | None = None
@@ -90,16 +120,25 @@ class Growing:
                 self._think(event)
             case ToolCallDelta():
                 self._call(event)
+            case MemberChunk():
+                self._text += event.text
+                self._said = event.chunk
+                return
             case Restart():
                 self._begin()
+                return
             case _:
                 # The rest bears no content of its own: what counts of it comes again with `End`.
-                pass
+                return
+        self._own(event)
 
-    def shown(self, event: StreamEvent) -> ChatResponse | None:
+    def shown(self, event: StreamEvent) -> Response | None:
         """Adds what the event says; the answer so far, if the event has something to show."""
         self.take(event)
+        self._is_shown = True
         match event:
+            case MemberChunk(chunk=Said(response=response)):
+                return self._behind_thoughts(response)
             case TextDelta(text=text) | RefusalDelta(text=text) if text:
                 return self._response({"type": "text", "text": text}, delta=text)
             case ReasoningDelta(text=text, index=index) if text:
@@ -115,8 +154,10 @@ class Growing:
             case _:
                 return None
 
-    def finished(self, end: End) -> ChatResponse:
+    def finished(self, end: End) -> Response:
         """The whole answer, with its usage and trail."""
+        if self._said is not None:
+            return self._said_last(self._said, end)
         origin = end.report.provider
         thinking = [thought.block(origin) for thought in self._thoughts.values()]
         calls = [call.block() for call in self._calls.values()]
@@ -133,6 +174,34 @@ class Growing:
         if self._refusal:
             extra["refusal"] = self._refusal
         return ChatResponse(message=message, delta="", raw=raw, additional_kwargs=extra)
+
+    def _own(self, event: StreamEvent) -> None:
+        """An event that is no member's: from here on the answer is told in our words."""
+        if self._said is None or (isinstance(event, TextDelta) and not event.text):
+            return
+        said, self._said = self._said.response, None
+        if isinstance(said, ChatResponse):
+            kept = [block for block in said.message.blocks if isinstance(block, ThinkingBlock)]
+            self._thinking = {-len(kept) + place: block for place, block in enumerate(kept)} | self._thinking
+
+    def _behind_thoughts(self, response: Response) -> Response:
+        """A member's response; behind the reasoning of the target that it took over from, if there was one."""
+        if not self._thinking or not isinstance(response, ChatResponse):
+            return response
+        message = response.message
+        blocks = [*self._thinking.values(), *message.blocks]
+        return response.model_copy(update={"message": message.model_copy(update={"blocks": blocks})})
+
+    def _said_last(self, said: Said, end: End) -> Response:
+        """The member's last response once more, with the trail, and with the maker's name on its reasoning."""
+        response = self._behind_thoughts(said.response)
+        extra = {key: value for key, value in response.additional_kwargs.items() if key != "thinking_delta"}
+        update: dict[str, Any] = {"additional_kwargs": {**extra, "failover": end.report.as_dict()}}
+        if self._is_shown:
+            update["delta"] = ""
+        if isinstance(response, ChatResponse):
+            update["message"] = _signed(response.message, said.origin)
+        return response.model_copy(update=update)
 
     def _response(self, raw: dict[str, Any], delta: str = "", **extra: str) -> ChatResponse:
         message = self._message(self._thinking.values(), self._calling.values())
@@ -168,6 +237,22 @@ class Growing:
     def _signatures(self) -> dict[str, str]:
         found = {call.id: call.signature for call in self._calls.values() if call.signature}
         return {"text": self._text_signature, **found} if self._text_signature else found
+
+
+def _signed(message: ChatMessage, origin: str | None) -> ChatMessage:
+    """The message, its reasoning marked with who made it, so that it goes back to nobody else."""
+    if origin is None or not any(isinstance(block, ThinkingBlock) for block in message.blocks):
+        return message
+    blocks = [
+        block.model_copy(update={"additional_information": {"origin": origin, **block.additional_information}})
+        if isinstance(block, ThinkingBlock)
+        else block
+        for block in message.blocks
+    ]
+    extra = message.additional_kwargs
+    if extra.get("thinking_delta"):
+        extra = {key: value for key, value in extra.items() if key != "thinking_delta"}
+    return message.model_copy(update={"blocks": blocks, "additional_kwargs": extra})
 
 
 def _in_older_form(call: _Call) -> dict[str, Any]:

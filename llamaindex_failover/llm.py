@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -22,22 +23,21 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW, DEFAULT_NUM_OUTPUTS
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
-from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.llms.llm import LLM, ToolSelection
 from llama_index.core.tools.types import BaseTool
 
 from llamaindex_failover import tools as tooling
 from llamaindex_failover.messages import reads_files, to_core
+from llamaindex_failover.native import Native
 from llamaindex_failover.request import request_of
-from llamaindex_failover.responses import AsyncEvents, Events, awhole, completion, whole
+from llamaindex_failover.responses import AsyncEvents, Events, as_chat, awhole, completion, whole
 from llamaindex_failover.streaming import AsyncCall, Call, as_prompt
 from llamaindex_failover.structured import StructuredPrediction
-from shared_core.providers.models import describe
 from shared_core.request import LLMRequest
 
 __all__ = ["FailoverLLM"]
 
 _SENT = (
-    "model",
     "temperature",
     "max_tokens",
     "top_p",
@@ -51,6 +51,9 @@ _SENT = (
     "extra_headers",
 )
 """Settings that go into every request."""
+
+_LINKS = frozenset({"model", "fallbacks", "fallback_models"})
+"""Keywords of a call that name links of its chain."""
 
 
 class FailoverLLM(StructuredPrediction):
@@ -104,7 +107,8 @@ class FailoverLLM(StructuredPrediction):
     def metadata(self) -> LLMMetadata:
         """What the framework plans with: the smallest known window of the chain, unless a setting says otherwise."""
         chain = self._chain()
-        known = [describe(*self._manager.registry.resolve_model(name)) for name in chain]
+        registry = self._manager.registry
+        known = [registry.info(*registry.resolve_model(name)) for name in chain]
         window = min((info.context_window for info in known if info and info.context_window), default=None)
         can_call = self.is_function_calling_model
         if can_call is None:
@@ -119,8 +123,8 @@ class FailoverLLM(StructuredPrediction):
 
     def to_payload(self) -> dict[str, Any]:
         """What traces are told about this LLM; nothing secret."""
-        settings = {name: getattr(self, name) for name in ("model", "fallbacks", "temperature", "max_tokens")}
-        return {**super().to_payload(), **settings}
+        links = {"model": self._names(self.model)[0], "fallbacks": self._names(*self.fallbacks)}
+        return {**super().to_payload(), **links, "temperature": self.temperature, "max_tokens": self.max_tokens}
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
@@ -135,12 +139,12 @@ class FailoverLLM(StructuredPrediction):
             ChainExhaustedError: No target of the chain gave an answer.
             RequestRejectedError: The request itself was refused.
         """
-        return whole(self._ask(messages, kwargs, hold=True))
+        return as_chat(whole(self._ask(messages, kwargs, is_whole=True)))
 
     @llm_completion_callback()
-    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002 - every model is asked as a chat model, so there is no format to apply
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """The whole answer to one user message; arguments and errors as with `chat`."""
-        return completion(whole(self._ask(as_prompt(prompt), kwargs, hold=True)))
+        return completion(whole(self._ask(as_prompt(prompt, is_formatted=formatted), kwargs, is_whole=True)))
 
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """The answer as it grows. Nothing is sent before the first response is asked for.
@@ -157,12 +161,13 @@ class FailoverLLM(StructuredPrediction):
     @llm_chat_callback()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """The whole answer, natively async; arguments and errors as with `chat`."""
-        return await awhole(await self._aask(messages, kwargs, hold=True))
+        return as_chat(await awhole(await self._aask(messages, kwargs, is_whole=True)))
 
     @llm_completion_callback()
-    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:  # noqa: ARG002 - see complete
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """The whole answer to one user message, natively async; arguments and errors as with `chat`."""
-        return completion(await awhole(await self._aask(as_prompt(prompt), kwargs, hold=True)))
+        asked = as_prompt(prompt, is_formatted=formatted)
+        return completion(await awhole(await self._aask(asked, kwargs, is_whole=True)))
 
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """The answer as it grows, natively async; errors as with `stream_chat`."""
@@ -219,19 +224,36 @@ class FailoverLLM(StructuredPrediction):
             tooling.keep_first_call(response)
         return response
 
-    def _ask(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, hold: bool = False) -> Events:
-        return self._manager.stream(self._request(messages, kwargs), hold=hold, policy=self._call_policy())
+    def _ask(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, is_whole: bool = False) -> Events:
+        request = self._request(messages, kwargs, is_whole=is_whole)
+        return self._manager.stream(request, hold=is_whole, policy=self._call_policy())
 
     async def _aask(
-        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, hold: bool = False
+        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, is_whole: bool = False
     ) -> AsyncEvents:
         if reads_files(messages):
-            request = await asyncio.to_thread(self._request, messages, kwargs)
+            request = await asyncio.to_thread(self._request, messages, kwargs, is_whole=is_whole)
         else:
-            request = self._request(messages, kwargs)
-        return self._manager.astream(request, hold=hold, policy=self._call_policy())
+            request = self._request(messages, kwargs, is_whole=is_whole)
+        return self._manager.astream(request, hold=is_whole, policy=self._call_policy())
 
-    def _request(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> LLMRequest:
+    def _request(
+        self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, is_whole: bool = False
+    ) -> LLMRequest:
         settings = {name: value for name in _SENT if (value := getattr(self, name)) is not None}
-        settings["fallback_models"] = self.fallbacks
-        return request_of(to_core(messages), settings, self.additional_kwargs, kwargs)
+        settings["model"], *settings["fallback_models"] = self._names(self.model, *self.fallbacks)
+        request = request_of(to_core(messages), settings, self.additional_kwargs, self._with_names(kwargs))
+        native = Native.of(messages, request, kwargs, is_whole=is_whole, handlers=self.callback_manager.handlers)
+        return replace(request, native=native)
+
+    def _with_names(self, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A call's keywords, with names for the LLMs in a chain of its own."""
+        if kwargs.keys().isdisjoint(_LINKS):
+            return kwargs
+        named = dict(kwargs)
+        for name in _LINKS & kwargs.keys():
+            if isinstance(given := kwargs[name], LLM):
+                named[name] = self._names(given)[0]
+            elif isinstance(given, Sequence) and not isinstance(given, str):
+                named[name] = self._names(*given)
+        return named

@@ -14,7 +14,7 @@ from typing import Any
 
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse, TextBlock, ThinkingBlock, ToolCallBlock
 
-from llamaindex_failover.growing import Said
+from llamaindex_failover.growing import Response, Said
 from shared_core.events import Finish, MemberChunk, Usage
 from shared_core.providers.openai_reading import finish_reason
 
@@ -41,9 +41,9 @@ class Reading:
         self._calls: list[Any] = []
         self._others = 0
 
-    def of(self, response: ChatResponse | CompletionResponse) -> MemberChunk:
+    def of(self, response: Response, *, is_whole: bool = False) -> MemberChunk:
         """The response, with what the engine needs to see of it."""
-        text = self._text(response)
+        text = _text(response) if is_whole else self._new_text(response)
         has_content, has_tool_call = bool(text), False
         if isinstance(response, ChatResponse):
             has_other, has_tool_call = self._look(response)
@@ -52,20 +52,15 @@ class Reading:
         with contextlib.suppress(Exception):  # `raw` is anything at all
             finish = _finish(response)
             usage = _usage(response)
-        return MemberChunk(
-            Said(response, self._origin),
-            text=text,
-            has_content=has_content,
-            has_tool_call=has_tool_call,
-            finish=finish,
-            usage=usage,
-        )
+        if is_whole and finish is None:
+            finish = Finish("other", "")  # nothing of a whole answer can be missing
+        return MemberChunk(Said(response, self._origin), text, has_content, has_tool_call, finish, usage)
 
-    def _text(self, response: ChatResponse | CompletionResponse) -> str:
+    def _new_text(self, response: Response) -> str:
         """What is new of the text; classes that give no deltas give the text so far."""
         if response.delta is not None:
             return response.delta
-        whole = response.text if isinstance(response, CompletionResponse) else response.message.content or ""
+        whole = _text(response)
         seen, self._length = self._length, max(self._length, len(whole))
         return whole[seen:]
 
@@ -95,7 +90,11 @@ class Reading:
         return is_new, has_call
 
 
-def _finish(response: ChatResponse | CompletionResponse) -> Finish | None:
+def _text(response: Response) -> str:
+    return response.text if isinstance(response, CompletionResponse) else response.message.content or ""
+
+
+def _finish(response: Response) -> Finish | None:
     raw = response.raw
     for holder in (*_answers(raw), raw, _get(raw, "delta"), *_extras(response)):
         if holder is None:
@@ -117,7 +116,7 @@ def _answers(raw: Any) -> tuple[Any, ...]:
     return ()
 
 
-def _usage(response: ChatResponse | CompletionResponse) -> Usage | None:
+def _usage(response: Response) -> Usage | None:
     raw = response.raw
     for holder in (_get(raw, "usage"), _get(raw, "usage_metadata"), *_extras(response)):
         if holder is None:
@@ -131,7 +130,7 @@ def _usage(response: ChatResponse | CompletionResponse) -> Usage | None:
     return None
 
 
-def _extras(response: ChatResponse | CompletionResponse) -> tuple[Any, ...]:
+def _extras(response: Response) -> tuple[Any, ...]:
     extra = response.additional_kwargs
     if isinstance(response, CompletionResponse):
         return (extra,)

@@ -13,9 +13,10 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
 from typing import TypeAlias
 
+from llama_index.core.base.llms.generic_utils import completion_response_to_chat_response
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 
-from llamaindex_failover.growing import Growing
+from llamaindex_failover.growing import Growing, Response
 from shared_core.events import End, StreamEvent
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Events",
     "acompletions",
     "agrowing",
+    "as_chat",
     "awhole",
     "completion",
     "completions",
@@ -37,7 +39,7 @@ AsyncEvents: TypeAlias = AsyncGenerator[StreamEvent, None]
 """One call to the engine, natively async."""
 
 
-def whole(events: Events) -> ChatResponse:
+def whole(events: Events) -> Response:
     """The answer as one response."""
     answer = Growing()
     with closing(events):
@@ -48,7 +50,7 @@ def whole(events: Events) -> ChatResponse:
     raise _unfinished()
 
 
-async def awhole(events: AsyncEvents) -> ChatResponse:
+async def awhole(events: AsyncEvents) -> Response:
     """The answer as one response."""
     answer = Growing()
     async with aclosing(events):
@@ -61,6 +63,29 @@ async def awhole(events: AsyncEvents) -> ChatResponse:
 
 def growing(events: Events) -> Generator[ChatResponse, None, None]:
     """A response for each piece of content, and the last one."""
+    for response in _growing(events):
+        yield as_chat(response)
+
+
+async def agrowing(events: AsyncEvents) -> AsyncGenerator[ChatResponse, None]:
+    """A response for each piece of content, and the last one."""
+    async for response in _agrowing(events):
+        yield as_chat(response)
+
+
+def completions(events: Events) -> Generator[CompletionResponse, None, None]:
+    """The same as text alone."""
+    for response in _growing(events):
+        yield completion(response)
+
+
+async def acompletions(events: AsyncEvents) -> AsyncGenerator[CompletionResponse, None]:
+    """The same as text alone."""
+    async for response in _agrowing(events):
+        yield completion(response)
+
+
+def _growing(events: Events) -> Generator[Response, None, None]:
     answer = Growing()
     for event in events:
         if isinstance(event, End):
@@ -69,8 +94,7 @@ def growing(events: Events) -> Generator[ChatResponse, None, None]:
             yield response
 
 
-async def agrowing(events: AsyncEvents) -> AsyncGenerator[ChatResponse, None]:
-    """A response for each piece of content, and the last one."""
+async def _agrowing(events: AsyncEvents) -> AsyncGenerator[Response, None]:
     answer = Growing()
     async for event in events:
         if isinstance(event, End):
@@ -79,20 +103,15 @@ async def agrowing(events: AsyncEvents) -> AsyncGenerator[ChatResponse, None]:
             yield response
 
 
-def completions(events: Events) -> Generator[CompletionResponse, None, None]:
-    """The same as text alone."""
-    for response in growing(events):
-        yield completion(response)
+def as_chat(response: Response) -> ChatResponse:
+    """A response of a chat."""
+    return completion_response_to_chat_response(response) if isinstance(response, CompletionResponse) else response
 
 
-async def acompletions(events: AsyncEvents) -> AsyncGenerator[CompletionResponse, None]:
-    """The same as text alone."""
-    async for response in agrowing(events):
-        yield completion(response)
-
-
-def completion(response: ChatResponse) -> CompletionResponse:
+def completion(response: Response) -> CompletionResponse:
     """A response as text alone."""
+    if isinstance(response, CompletionResponse):
+        return response
     return CompletionResponse(
         text=response.message.content or "",
         delta=response.delta,

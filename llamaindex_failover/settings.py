@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
 from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.llm import LLM
 from pydantic import (
     ConfigDict,
     Field,
@@ -29,6 +30,7 @@ from pydantic import (
     field_validator,
 )
 
+from llamaindex_failover.links import Enrolled, Link, dumped, label, loaded, stored
 from shared_core.chain import merge_models
 from shared_core.classify import ClassifierRule
 from shared_core.credentials import Key
@@ -75,8 +77,8 @@ class ConfiguredLLM(FunctionCallingLLM):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    model: str = Field(default="", description="First model of the chain: provider/model.")
-    fallbacks: list[str] = Field(default_factory=list, description="Further models, in order.")
+    model: Link = Field(default="", description="First link of the chain: provider/model, or an LLM.")
+    fallbacks: list[Link] = Field(default_factory=list, description="Further links, in order.")
     temperature: float | None = Field(default=None, ge=0, description="Sampling temperature.")
     max_tokens: int | None = Field(default=None, ge=1, description="Highest number of tokens to generate.")
     top_p: float | None = Field(default=None, gt=0, le=1, description="Nucleus sampling.")
@@ -109,12 +111,13 @@ class ConfiguredLLM(FunctionCallingLLM):
     max_retries: int | None = Field(default=None, ge=0, description="Repetitions on one target after a blip.")
 
     _manager: FailoverManager = PrivateAttr()
+    _enrolled: Enrolled = PrivateAttr()
     _latest: tuple[FailoverPolicy, dict[str, Any], FailoverPolicy] | None = PrivateAttr(default=None)
 
     def __init__(
         self,
-        model: str = "",
-        fallbacks: Sequence[str] = (),
+        model: Link = "",
+        fallbacks: Sequence[Link] = (),
         *,
         profiles: Mapping[str, Mapping[str, Key]] | None = None,
         order: Mapping[str, Sequence[str]] | None = None,
@@ -144,6 +147,7 @@ class ConfiguredLLM(FunctionCallingLLM):
         if manager is not None and given:
             raise ConfigurationError(f"a manager has its own settings; give {', '.join(given)} to it, not beside it")
         self._manager = manager or FailoverManager(policy=self.policy, **given)
+        self._enrolled = Enrolled(self._manager.registry)
         # What is wrong is told here and not by the first call.
         self._manager.require(self._chain())
         self._call_policy()
@@ -152,12 +156,30 @@ class ConfiguredLLM(FunctionCallingLLM):
     @classmethod
     def _read_list(cls, given: Any) -> Any:
         # A string is a sequence of its letters, which is never what is meant.
-        return [given] if isinstance(given, str) else given
+        return [given] if isinstance(given, str | LLM) else given
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _read_model(cls, given: Any) -> Any:
+        return loaded(given)
+
+    @field_validator("fallbacks", mode="before")
+    @classmethod
+    def _read_fallbacks(cls, given: Any) -> Any:
+        return [loaded(link) for link in given] if isinstance(given, Sequence) and not isinstance(given, str) else given
 
     @property
     def manager(self) -> FailoverManager:
         """The engine behind this LLM: `health()`, `explain(...)`, `reset()`, `disable(...)`, `close()`."""
         return self._manager
+
+    @field_serializer("model")
+    def _dump_model(self, model: Link) -> str | dict[str, Any]:
+        return dumped(model)
+
+    @field_serializer("fallbacks")
+    def _dump_fallbacks(self, fallbacks: list[Link]) -> list[str | dict[str, Any]]:
+        return [dumped(link) for link in fallbacks]
 
     @field_serializer("policy")
     def _dump_policy(self, policy: FailoverPolicy | None) -> dict[str, Any] | None:
@@ -176,30 +198,41 @@ class ConfiguredLLM(FunctionCallingLLM):
         kept = {name: getattr(self, name) for name, field in type(self).model_fields.items() if field.exclude}
         del kept["extra_headers"]
         kept = {name: value for name, value in kept.items() if value is not None and _is_picklable(value)}
-        return type(self).from_dict, ({**self.to_dict(), **kept},)
+        links = {"model": stored(self.model), "fallbacks": [stored(link) for link in self.fallbacks]}
+        return type(self).from_dict, ({**self.to_dict(), **kept, **links},)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         memo = {} if memo is None else memo
-        # The manager is shared by all copies; policies and vendors never change; the others hold locks.
-        shared = (self._manager, self.policy, *(self._latest or ()), *self.vendors)
+        # The manager is shared by all copies, and so are members; policies and vendors never change; the others hold
+        # locks.
+        members = (link for link in (self.model, *self.fallbacks) if not isinstance(link, str))
+        shared = (self._manager, self._enrolled, self.policy, *(self._latest or ()), *self.vendors, *members)
         for value in (*shared, self.rate_limiter, self.callback_manager):
             memo[id(value)] = value
         return super().__deepcopy__(memo)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name in ("model", "fallbacks", "temperature", "max_tokens", "system_prompt"):
-            if (value := getattr(self, name)) not in (None, "", []):
-                yield name, value
+            if (value := getattr(self, name)) in (None, "", []):
+                continue
+            if name == "model":
+                value = label(value)
+            elif name == "fallbacks":
+                value = [label(link) for link in value]
+            yield name, value
 
     def __str__(self) -> str:
         return repr(self)
 
     def _chain(self) -> tuple[str, ...]:
         """All models that a call may ask, in order."""
-        chain = merge_models([self.model], self.fallbacks, self._manager.fallbacks)
+        chain = merge_models(self._names(self.model, *self.fallbacks), self._manager.fallbacks)
         if not chain:
             raise ConfigurationError("LLM request has no model resolved: give `model` or `fallbacks`")
         return chain
+
+    def _names(self, *links: Link) -> list[str]:
+        return [self._enrolled.name(link) for link in links]
 
     def _call_policy(self) -> FailoverPolicy | None:
         """The policy of a call, with the settings that were given directly; None for the manager's own."""

@@ -20,11 +20,11 @@ from llama_index.core.base.llms.types import (
     ChatResponseGen,
     CompletionResponseAsyncGen,
     CompletionResponseGen,
-    MessageRole,
 )
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.llm import LLM
 
+from llamaindex_failover.native import Prompt
 from llamaindex_failover.responses import AsyncEvents, Events, acompletions, agrowing, completions, growing
 
 __all__ = ["AsyncCall", "Call", "as_prompt"]
@@ -32,9 +32,9 @@ __all__ = ["AsyncCall", "Call", "as_prompt"]
 _Response = TypeVar("_Response")
 
 
-def as_prompt(prompt: str) -> list[ChatMessage]:
+def as_prompt(prompt: str, *, is_formatted: bool = False) -> list[ChatMessage]:
     """A completion's prompt as a conversation."""
-    return [ChatMessage(role=MessageRole.USER, content=prompt)]
+    return Prompt(prompt, is_formatted=is_formatted)
 
 
 class _Observed:
@@ -70,7 +70,7 @@ class Call(_Observed):
 
     @llm_completion_callback()
     def _complete(self, prompt: str, **kwargs: Any) -> CompletionResponseGen:
-        self._events = self._ask(as_prompt(prompt), kwargs)
+        self._events = self._ask(as_prompt(prompt, is_formatted=bool(kwargs.get("formatted"))), kwargs)
         return completions(self._events)
 
     def _owned(self, responses: Generator[_Response, None, None]) -> Generator[_Response, None, None]:
@@ -104,7 +104,7 @@ class AsyncCall(_Observed):
 
     @llm_completion_callback()
     async def _complete(self, prompt: str, **kwargs: Any) -> CompletionResponseAsyncGen:
-        self._events = await self._ask(as_prompt(prompt), kwargs)
+        self._events = await self._ask(as_prompt(prompt, is_formatted=bool(kwargs.get("formatted"))), kwargs)
         return acompletions(self._events)
 
     async def _owned(self, responses: AsyncGenerator[_Response, None]) -> AsyncGenerator[_Response, None]:

@@ -13,14 +13,14 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatResponse, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.llms.utils import parse_partial_json
-from llama_index.core.tools.types import BaseTool
+from llama_index.core.tools.types import BaseTool, ToolMetadata, ToolOutput
 from pydantic_core import from_json
 
 from llamaindex_failover.messages import tool_calls_of
 from shared_core.errors import ConfigurationError
 from shared_core.request import BuiltinTool, NamedTool, Tool, ToolChoice
 
-__all__ = ["arguments_of", "keep_first_call", "selections", "specs", "to_choice", "to_tools"]
+__all__ = ["arguments_of", "as_tools", "keep_first_call", "parsed", "selections", "specs", "to_choice", "to_tools"]
 
 _DATED = re.compile(r"_\d{8}$")
 """How Anthropic versions the tools that it runs itself (`web_search_20250305`)."""
@@ -28,13 +28,50 @@ _DATED = re.compile(r"_\d{8}$")
 _CHOICES: Mapping[str, ToolChoice] = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
 
 
+class _Spec(dict[str, Any]):
+    """A tool as OpenAI's dictionary that keeps the tool itself, for members, which make a form of their own of it."""
+
+    tool: BaseTool
+
+
+class _ToldMetadata(ToolMetadata):
+    """Of a tool that is known by its schema alone."""
+
+    def __init__(self, tool: Tool) -> None:
+        super().__init__(description=tool.description, name=tool.name, fn_schema=None)
+        self._schema = dict(tool.parameters)
+
+    def get_parameters_dict(self) -> dict[str, Any]:
+        """The schema as it was given."""
+        return self._schema
+
+
+class _ToldTool(BaseTool):
+    """A tool that is known by its schema alone; it is offered, and called by whoever gave the schema."""
+
+    def __init__(self, tool: Tool) -> None:
+        self._metadata = _ToldMetadata(tool)
+
+    @property
+    def metadata(self) -> ToolMetadata:
+        """What the model is told."""
+        return self._metadata
+
+    def __call__(self, _input: Any) -> ToolOutput:
+        """Raises: there is nothing behind the schema."""
+        raise NotImplementedError(f"the tool {self._metadata.name} is known by its schema alone")
+
+
 def specs(tools: Iterable[BaseTool], *, strict: bool) -> list[dict[str, Any]]:
     """LlamaIndex tools as OpenAI's dictionaries: the form in which the framework's events show them."""
-    found = [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]
-    if strict:
-        for spec in found:
+    found: list[dict[str, Any]] = []
+    for tool in tools:
+        spec = _Spec(tool.metadata.to_openai_tool(skip_length_check=True))
+        spec.tool = tool
+        if strict:
             spec["function"]["strict"] = True
             spec["function"]["parameters"]["additionalProperties"] = False
+        found.append(spec)
     return found
 
 
@@ -45,6 +82,23 @@ def to_tools(given: Iterable[Any]) -> tuple[Tool | BuiltinTool, ...]:
         ConfigurationError: Something is no tool.
     """
     return tuple(_tool(tool) for tool in given)
+
+
+def as_tools(given: Iterable[Any]) -> list[BaseTool]:
+    """The functions among them as LlamaIndex tools: the very ones that `specs` was given, wherever it was.
+
+    Raises:
+        ConfigurationError: Something is no tool.
+    """
+    found: list[BaseTool] = []
+    for tool in given:
+        if isinstance(tool, _Spec):
+            found.append(tool.tool)
+        elif isinstance(tool, BaseTool):
+            found.append(tool)
+        elif isinstance(made := _tool(tool), Tool):
+            found.append(_ToldTool(made))
+    return found
 
 
 def to_choice(given: Any) -> ToolChoice | None:

@@ -12,6 +12,7 @@ from shared_core.events import (
     MemberChunk,
     ReasoningDelta,
     RefusalDelta,
+    Restart,
     StreamEvent,
     TextDelta,
     ToolCallDelta,
@@ -84,6 +85,9 @@ class Answer:
                     _grow_reasoning(reasoning, event)
                 case ToolCallDelta():
                     _grow_call(calls, event)
+                case Restart():
+                    # What came before it is void.
+                    text, signature, refusal, reasoning, calls = [], None, [], {}, {}
                 case End():
                     end = event
                 case _:

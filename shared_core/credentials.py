@@ -100,7 +100,7 @@ def _check(provider: str, profile: str, key: object) -> None:
 
 def _read(provider: str, profile: str, key: Key) -> SecretStr:
     if isinstance(key, SecretStr):
-        return key
+        return SecretStr(key.get_secret_value().strip())
     if isinstance(key, str):
         return SecretStr(key.strip())
     try:

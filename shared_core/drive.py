@@ -57,7 +57,7 @@ def _attempt(journey: Journey, attempt: Attempt) -> Generator[StreamEvent, None,
     guard = journey.guard = SyncGuard(progress.limit(clock()))
     _watchdog.watch(guard)
     try:
-        opened = _opened(journey, progress, lambda: journey.door.open(attempt, request, guard))
+        opened = _opened(journey, progress, lambda: journey.door.open(attempt, request, journey.note, guard))
         if opened is None:
             return
         with closing(opened) as batches:
@@ -132,7 +132,7 @@ async def _aattempt(journey: Journey, attempt: Attempt) -> AsyncGenerator[Stream
     clock = journey.clock
     guard = AsyncGuard(clock)
     try:
-        opened = _opened(journey, progress, lambda: journey.door.aopen(attempt, request))
+        opened = _opened(journey, progress, lambda: journey.door.aopen(attempt, request, journey.note))
         if opened is None:
             return
         async with aclosing(opened) as batches:

@@ -44,7 +44,7 @@ def weight(text: str) -> int:
     """How much `text` says, in Latin letters: a Han character, a kana or a Hangul syllable counts for two.
 
     >>> weight("東京 Tokyo")
-    10
+    9
     """
     return sum(2 if char >= "\u2e80" else 1 for char in text if not char.isspace())
 

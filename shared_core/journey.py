@@ -29,10 +29,14 @@ from shared_core.seam import Afresh, Seam
 from shared_core.timers import Progress, SyncGuard
 from shared_core.walk import Walk
 
-__all__ = ["Accept", "CutError", "Door", "Journey"]
+__all__ = ["Accept", "CutError", "Door", "Journey", "Note"]
 
 Accept: TypeAlias = Callable[[Answer], bool]
 """A predicate on a whole answer: False asks the next target."""
+
+
+Note: TypeAlias = Callable[[Sequence[str]], None]
+"""Takes what was changed in a request for its target, in words."""
 
 
 class CutError(Exception):
@@ -43,11 +47,11 @@ class Door(Protocol):
     """Where attempts are sent: the manager, which knows providers and keys."""
 
     def open(
-        self, attempt: Attempt, request: LLMRequest, guard: SyncGuard
+        self, attempt: Attempt, request: LLMRequest, note: Note, guard: SyncGuard
     ) -> Generator[Sequence[WireEvent], None, None]:
-        """The provider's stream for `attempt`."""
+        """The provider's stream for `attempt`; what was changed in the request for it is told to `note`."""
 
-    def aopen(self, attempt: Attempt, request: LLMRequest) -> AsyncGenerator[Sequence[WireEvent], None]:
+    def aopen(self, attempt: Attempt, request: LLMRequest, note: Note) -> AsyncGenerator[Sequence[WireEvent], None]:
         """The same, async."""
 
     def takes_prefill(self, attempt: Attempt) -> bool:
@@ -140,6 +144,13 @@ class Journey:
             else:
                 self._seam = Afresh(self._reasonings)
         return Progress(attempt.first_token_timeout, attempt.idle_timeout, attempt.deadline), request
+
+    def note(self, changes: Sequence[str]) -> None:
+        """The request was changed for the target of the attempt at hand."""
+        if changes:
+            with self.memory.lock:
+                self._check()
+                self.walk.note(changes)
 
     def take(self, batch: Sequence[WireEvent], progress: Progress, seconds: float) -> Sequence[StreamEvent]:
         """Takes a batch that was `seconds` in coming; what to show."""

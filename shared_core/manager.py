@@ -16,6 +16,7 @@ from typing import Self
 
 import httpx
 
+from shared_core.adaptation import Needs, adapt, needs, unfit
 from shared_core.answer import Answer
 from shared_core.chain import Link, Profile, merge_models
 from shared_core.classify import ClassifierRule
@@ -25,11 +26,12 @@ from shared_core.drive import adrive, drive
 from shared_core.errors import ConfigurationError, ErrorKind, ProviderError
 from shared_core.events import StreamEvent, WireEvent
 from shared_core.hooks import Hooks
-from shared_core.journey import Accept, Journey
+from shared_core.journey import Accept, Journey, Note
 from shared_core.memory import Memory
 from shared_core.policy import FailoverPolicy
 from shared_core.providers.base import Attempted, Provider, Vendor
 from shared_core.providers.clients import Clients
+from shared_core.providers.models import ModelInfo
 from shared_core.race import arace, race
 from shared_core.registry import ProviderRegistry
 from shared_core.request import LLMRequest
@@ -51,6 +53,8 @@ class FailoverManager:
         base_urls: Addresses by provider.
         vendors: Vendor rows beside the built-in ones.
         aliases: Names for model strings.
+        models: What models can do, by model string, in place of the built-in table: windows, ceilings, abilities. A
+            target that is known not to do what a request needs is skipped with the reason.
         policy: Settings of the walk.
         hooks: Functions to call when something happens.
         http_client: Client for sync calls; the caller closes it.
@@ -86,6 +90,7 @@ class FailoverManager:
         base_urls: Mapping[str, str] | None = None,
         vendors: Iterable[Vendor] | None = None,
         aliases: Mapping[str, str] | None = None,
+        models: Mapping[str, ModelInfo] | None = None,
         policy: FailoverPolicy | None = None,
         hooks: Hooks | None = None,
         http_client: httpx.Client | None = None,
@@ -97,7 +102,7 @@ class FailoverManager:
         self.policy = policy or FailoverPolicy()
         self._clients = Clients(http_client, http_async_client)
         self.registry = ProviderRegistry(
-            vendors=vendors, aliases=aliases, base_urls=base_urls, clients=self._clients, rules=rules
+            vendors=vendors, aliases=aliases, base_urls=base_urls, models=models, clients=self._clients, rules=rules
         )
         self._credentials = Credentials(profiles, order, self.registry.canonical)
         self.fallbacks = merge_models(fallbacks)
@@ -185,13 +190,14 @@ class FailoverManager:
         names = merge_models([request.model], request.fallback_models, self.fallbacks)
         if not names:
             raise ConfigurationError("LLM request has no model resolved")
+        wanted = needs(request)
         links: dict[str, Link] = {}
         for name in names:
-            link = self._link(name)
+            link = self._link(name, wanted)
             links.setdefault(link.name, link)
         return tuple(links.values())
 
-    def _link(self, name: str) -> Link:
+    def _link(self, name: str, wanted: Needs) -> Link:
         known = self._known.get(name)
         if known is None:
             known = self._known[name] = self._know(name)
@@ -199,6 +205,9 @@ class FailoverManager:
             self.registry.get(known.provider)
         except ConfigurationError as error:
             return Link(known.provider, known.model, unavailable=str(error))
+        reason = unfit(wanted, known.vendor, known.info, known.window)
+        if reason is not None:
+            return Link(known.provider, known.model, unavailable=reason)
         profiles = (Profile("default"),) if known.vendor is None else self._credentials.profiles(known.vendor)
         return Link(known.provider, known.model, profiles, None, known.thinks_silently, known.window)
 
@@ -212,6 +221,7 @@ class FailoverManager:
             model,
             vendor,
             thinks_silently=silent is not None and re.search(silent, model) is not None,
+            info=info,
             window=info.context_window if info is not None else None,
         )
 
@@ -284,6 +294,7 @@ class _Known:
     model: str
     vendor: Vendor | None
     thinks_silently: bool
+    info: ModelInfo | None
     window: int | None
 
 
@@ -295,12 +306,12 @@ class _Door:
     credentials: Credentials
 
     def open(
-        self, attempt: Attempt, request: LLMRequest, guard: SyncGuard
+        self, attempt: Attempt, request: LLMRequest, note: Note, guard: SyncGuard
     ) -> Generator[Sequence[WireEvent], None, None]:
-        return self._provider(attempt).stream(self._attempted(attempt, request), guard)
+        return self._provider(attempt).stream(self._attempted(attempt, request, note), guard)
 
-    def aopen(self, attempt: Attempt, request: LLMRequest) -> AsyncGenerator[Sequence[WireEvent], None]:
-        return self._provider(attempt).astream(self._attempted(attempt, request))
+    def aopen(self, attempt: Attempt, request: LLMRequest, note: Note) -> AsyncGenerator[Sequence[WireEvent], None]:
+        return self._provider(attempt).astream(self._attempted(attempt, request, note))
 
     def takes_prefill(self, attempt: Attempt) -> bool:
         vendor = self.registry.vendor(attempt.target.link.provider)
@@ -309,21 +320,27 @@ class _Door:
     def _provider(self, attempt: Attempt) -> Provider:
         return self.registry.get(attempt.target.link.provider)
 
-    def _attempted(self, attempt: Attempt, request: LLMRequest) -> Attempted:
+    def _attempted(self, attempt: Attempt, request: LLMRequest, note: Note) -> Attempted:
         link, profile = attempt.target.link, attempt.target.profile
         vendor = self.registry.vendor(link.provider)
         try:
             key = None if vendor is None else self.credentials.key(vendor, profile.name)
         except ConfigurationError as error:
             raise ProviderError(str(error), kind=ErrorKind.AUTH, code="no_key") from error
+        asked = replace(request, model=link.model, max_tokens=_least(request.max_tokens, attempt.max_tokens))
+        if vendor is not None:
+            info = self.registry.info(link.provider, link.model)
+            asked, changes = adapt(asked, vendor, info, omit=attempt.omit)
+            note(changes)
         return Attempted(
-            request=replace(request, model=link.model, max_tokens=_least(request.max_tokens, attempt.max_tokens)),
+            request=asked,
             profile=profile.name,
             key=key,
             connect_timeout=attempt.connect_timeout,
             read_timeout=max(attempt.first_token_timeout, attempt.idle_timeout),
             omit=attempt.omit,
             renames=attempt.renames,
+            head_timeout=attempt.first_token_timeout,
         )
 
 

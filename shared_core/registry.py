@@ -55,6 +55,7 @@ class ProviderRegistry:
         aliases: Names for model strings: `{"fast": "groq/llama-3.3-70b-versatile"}`.
         base_urls: Addresses by provider, in place of the vendor's own. A name that no vendor has becomes a vendor of
             the OpenAI wire that needs no key.
+        models: What models can do, by model string; it comes before the built-in table.
         clients: HTTP clients of the providers.
         rules: The user's classifier rules.
 
@@ -68,6 +69,7 @@ class ProviderRegistry:
         vendors: Iterable[Vendor] | None = None,
         aliases: Mapping[str, str] | None = None,
         base_urls: Mapping[str, str] | None = None,
+        models: Mapping[str, ModelInfo] | None = None,
         clients: Clients | None = None,
         rules: Sequence[ClassifierRule] = (),
     ) -> None:
@@ -84,6 +86,7 @@ class ProviderRegistry:
         self._disabled: dict[str, str] = {}
         for name, url in (base_urls or {}).items():
             self._set_base_url(name, url)
+        self._models = {"/".join(self.resolve_model(name)): info for name, info in (models or {}).items()}
 
     def _set_base_url(self, name: str, url: str) -> None:
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
@@ -96,7 +99,9 @@ class ProviderRegistry:
         self._base_urls[vendor.name] = url.rstrip("/")
 
     def vendor(self, provider: str) -> Vendor | None:
-        """The row of a provider, by name or alias; None if there is none."""
+        """The row of a provider, by name or alias; None if there is none, as for members."""
+        if self.member(provider) is not None:
+            return None
         return self._own.get(provider.strip().lower()) or find(provider)
 
     def canonical(self, provider: str) -> str:
@@ -129,7 +134,17 @@ class ProviderRegistry:
             provider, name = infer_provider(text), text
         if not provider.strip() or not name.strip():
             raise ConfigurationError(f"{model!r} is not a model string: expected 'provider/model' or a model's name")
-        return self.canonical(provider), name.strip()
+        provider, name = provider.strip(), name.strip()
+        member = self.member(provider)
+        if member is not None and member.model != name:
+            # Not that object, but a vendor of the same name: "OpenAI/gpt-4.1" is one, "OpenAI/gpt-4o" may be the other.
+            vendor = self._own.get(provider.lower()) or find(provider)
+            return provider if vendor is None else vendor.name, name
+        return self.canonical(provider), name
+
+    def _is_free(self, name: str) -> bool:
+        """Whether a member can be called so: a class's name (`OpenAI`) differs from a vendor's (`openai`) by case."""
+        return name not in self._providers and (name != name.lower() or self.vendor(name) is None)
 
     def _is_known(self, provider: str) -> bool:
         return provider in self._providers or self.vendor(provider) is not None
@@ -149,14 +164,19 @@ class ProviderRegistry:
             if isinstance(known, MemberProvider) and known.member == member:
                 return f"{known.name}/{known.member.model}"
         numbered = (f"{member.kind}#{number}" for number in itertools.count(2))
-        name = next(name for name in itertools.chain([member.kind], numbered) if not self._is_known(name))
+        name = next(name for name in itertools.chain([member.kind], numbered) if self._is_free(name))
         self.add(MemberProvider(member, name, self._rules))
         return f"{name}/{member.model}"
 
-    def info(self, provider: str, model: str) -> ModelInfo | None:
-        """What is known of a model: what a member says of itself, or our table."""
+    def member(self, provider: str) -> Member | None:
+        """The model object that is registered under that provider's name, if one is."""
         found = self._providers.get(provider)
-        return found.member.info if isinstance(found, MemberProvider) else describe(provider, model)
+        return found.member if isinstance(found, MemberProvider) else None
+
+    def info(self, provider: str, model: str) -> ModelInfo | None:
+        """What is known of a model: what a member says of itself, what the user said, or our table."""
+        member = self.member(provider)
+        return describe(provider, model, extra=self._models) if member is None else member.info
 
     def disable(self, provider: str, reason: str) -> None:
         """Takes a provider out; `get` gives the reason."""

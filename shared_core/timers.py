@@ -55,7 +55,7 @@ class Progress:
         if self._deadline is not None and now >= self._deadline:
             text, code = "the call's deadline passed", "deadline"
         else:
-            text, code = f"no content for {self._timeout:g} s", self._name
+            text, code = f"no content for {round(self._timeout, 3):g} s", self._name
         return ProviderError(text, kind=ErrorKind.TRANSIENT, code=code, is_timeout=True)
 
 
@@ -140,7 +140,10 @@ class Watchdog:
                     self._wake_at = min([*waiting, now + self._interval])
                     self._condition.wait(max(0.0, self._wake_at - now))
             for guard in late:
-                guard.fire()
+                # Under the lock, so that none is interrupted after its release: its connection may serve another call.
+                with self._condition:
+                    if guard in self._guards:
+                        guard.fire()
 
 
 class AsyncGuard:

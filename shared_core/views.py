@@ -1,12 +1,16 @@
 """Snapshots for people: what a call would try (`Explanation`) and what is down (`HealthSnapshot`).
 
-Both are plain frozen data that print as a table. They hold no key and no message content.
+Both are plain frozen data that print as a table, and show as one in a notebook. They hold no key and no message
+content.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
+from typing import ClassVar
 
 from shared_core.chain import Link
 from shared_core.cooldown import Scoped
@@ -19,6 +23,36 @@ from shared_core.verdict import judge_link, judge_profile
 __all__ = ["Candidate", "Explanation", "HealthSnapshot", "ProfileHealth"]
 
 
+class _Table(ABC):
+    """Shows itself as a table: in print, at IPython's prompt, in a notebook."""
+
+    __slots__ = ()
+    _heads: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def _rows(self) -> Sequence[tuple[str, ...]]:
+        """One row for each thing, a cell for each head."""
+
+    def __str__(self) -> str:
+        lines = (self._heads, *self._rows())
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        cells = ((cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+        return "\n".join("  ".join(line).rstrip() for line in cells)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(_html_row("td", row) for row in self._rows())
+        return f"<table><thead>{_html_row('th', self._heads)}</thead><tbody>{rows}</tbody></table>"
+
+    def _repr_mimebundle_(self, **_wanted: object) -> dict[str, str]:
+        # Without the plain text IPython would show the repr of a dataclass beside the table.
+        return {"text/plain": str(self), "text/html": self._repr_html_()}
+
+
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    # A provider's own words are among them.
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One target of the chain. `skip` is None if it would be attempted; `profile` is None for a whole model."""
@@ -29,8 +63,10 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(_Table):
     """What would be tried, in order, and what skipped and why."""
+
+    _heads = ("", "model", "profile", "verdict")
 
     candidates: tuple[Candidate, ...]
 
@@ -48,12 +84,11 @@ class Explanation:
                 found.append(Candidate(link.name, profile.name, None if verdict is None else verdict.reason))
         return cls(tuple(found))
 
-    def __str__(self) -> str:
-        rows = [
+    def _rows(self) -> Sequence[tuple[str, ...]]:
+        return [
             (str(number), candidate.model, candidate.profile or "-", candidate.skip or "would be tried")
             for number, candidate in enumerate(self.candidates, 1)
         ]
-        return _table(("", "model", "profile", "verdict"), rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +114,16 @@ class ProfileHealth:
 
 
 @dataclass(frozen=True, slots=True)
-class HealthSnapshot:
+class HealthSnapshot(_Table):
     """Every known model, and every profile that was ever left alone and is not forgotten."""
+
+    _heads = ("target", "state", "free in", "answered", "first token", "last failure")
 
     models: tuple[ModelHealth, ...]
     profiles: tuple[ProfileHealth, ...]
 
-    def __str__(self) -> str:
-        rows = [
+    def _rows(self) -> Sequence[tuple[str, ...]]:
+        return [
             (
                 model.model,
                 "disabled" if model.disabled else model.state,
@@ -107,10 +144,3 @@ class HealthSnapshot:
             )
             for entry in self.profiles
         ]
-        return _table(("target", "state", "free in", "answered", "first token", "last failure"), rows)
-
-
-def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)]
-    return "\n".join(line.rstrip() for line in lines)

@@ -31,13 +31,13 @@ from shared_core.memory import Memory
 from shared_core.mending import Mending
 from shared_core.policy import Action, FailoverPolicy
 from shared_core.report import AttemptRecord, Report, SkipRecord, WaitRecord
-from shared_core.verdict import Verdict, judge_link, judge_profile, soonest
+from shared_core.verdict import PROBE_CHECK, Verdict, judge_link, judge_profile, soonest
 
 __all__ = ["Walk"]
 
 
 _TICK = 0.01
-"""Timers and clocks differ by less; no rest is shorter, so that there cannot be many of them."""
+"""A timer may run out a little before the clock says so."""
 
 
 class Walk:
@@ -218,10 +218,7 @@ class Walk:
             is_probe=is_probe,
             resumed_at=None if self._shown is None else len(self._shown),
             max_tokens=None if max_tokens == self._asked else "dropped" if max_tokens is None else max_tokens,
-            notes=tuple(
-                [f"left out {name}" for name in sorted(learnt.omit)]
-                + [f"sent {name} as {other}" for name, other in learnt.renames.items()]
-            ),
+            notes=tuple(f"sent {name} as {other}" for name, other in learnt.renames.items()),
         )
         self._started = now
         self._tell_failover(target)
@@ -261,6 +258,11 @@ class Walk:
 
     # What happened
 
+    def note(self, changes: Sequence[str]) -> None:
+        """The request was changed for the running attempt's target."""
+        _, record = self._running()
+        record.notes = (*record.notes, *changes)
+
     def answered(self, now: float) -> None:
         """The running attempt got its first content: others may use the target again."""
         _, record = self._running()
@@ -287,6 +289,10 @@ class Walk:
         """The caller went away: nobody is to blame, and permits are given back. Legal at any time before the end."""
         if self._attempt is not None:
             self._close(now, "abandoned")
+        elif self._again is not None:
+            # What failed before the pause did fail, whoever goes away now.
+            (attempt, error), self._again = self._again, None
+            self._settle(attempt, error, now)
         self._give_back()
         if self._end is None:
             self._end = "abandoned"
@@ -431,7 +437,9 @@ class Walk:
         """The chain is at its end: wait for the first target to come back if that is soon, else give up."""
         ready = soonest(self._chain, self._memory, now, self, self._min_window)
         if ready is not None and now < ready <= now + self._policy.patience - self._rested and not self._is_late(ready):
-            seconds = max(ready - now, _TICK)
+            # Another rest is not shorter than a look at a probe, so that there cannot be many of them.
+            shortest = min(PROBE_CHECK, self._policy.patience - self._rested) if self._rested else 0.0
+            seconds = max(ready - now, shortest)
             self._rested += seconds
             self._link = self._profile = 0
             # They are judged anew after the wait, and then attempted or skipped for good.

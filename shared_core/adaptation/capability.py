@@ -75,7 +75,7 @@ def _least_tokens(text: str) -> int:
 def needs(request: LLMRequest) -> Needs:
     """What `request` needs of whoever answers it, whatever the target.
 
-    >>> needs(LLMRequest(messages=(Message("user", (Image(url="https://example.com/cat.png"),)),))).images
+    >>> needs(LLMRequest(response_format=JSONObject())).json_object
     True
     """
     texts: list[str] = []

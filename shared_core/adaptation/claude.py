@@ -24,13 +24,13 @@ _VERSION_WITHOUT_SAMPLING = "2026-10-21"
 def suit_claude(draft: Draft, vendor: Vendor) -> None:
     """What the Anthropic wire changes by what each Claude takes."""
     request, traits = draft.request, claude_traits(draft.request.model)
-    choice, effort = draft.get("tool_choice"), request.reasoning_effort
-    is_forced = bool(draft.get("tools")) and (choice == "required" or isinstance(choice, NamedTool))
+    choice, effort = request.tool_choice, request.reasoning_effort
+    is_forced = (choice == "required" or isinstance(choice, NamedTool)) and bool(draft.get("tools"))
     if is_forced and not traits.takes_forced_tool:
         name = choice.name if isinstance(choice, NamedTool) else choice
         draft.put("tool_choice", "auto", f"tool_choice {name} sent as auto")
     # A schema is answered through a forced tool where there are no structured outputs.
-    is_forced |= isinstance(request.response_format, JSONSchema) and not traits.is_structured
+    is_forced |= not traits.is_structured and isinstance(request.response_format, JSONSchema)
     is_forced &= traits.takes_forced_tool
     is_thinking = "thinking" in request.extra_body
     if effort is not None:

@@ -66,6 +66,8 @@ SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 """What each wire has a field for: settings of a request, and where they stand in the body. All else is left out."""
 
+_ABSENT = {wire: frozenset(_ALL).difference(fields) for wire, fields in SETTINGS.items()}
+
 
 def adapt(
     request: LLMRequest, vendor: Vendor | None, info: ModelInfo | None, *, omit: frozenset[str] = frozenset()
@@ -124,15 +126,21 @@ def _leave_out_foreign_tools(draft: Draft, vendor: Vendor) -> None:
 
 
 def _leave_out_settings(draft: Draft, vendor: Vendor, info: ModelInfo | None, omit: frozenset[str]) -> None:
-    fields = SETTINGS[vendor.wire]
-    refused = info.refuses if info is not None else frozenset()
+    refused = _ABSENT[vendor.wire]
+    if info is not None and info.refuses:
+        refused |= info.refuses
     if vendor.wire == "gemini" and not _EARLY_GEMINI.match(draft.request.model):
         refused |= _PENALTIES
-    for name, value in zip(_ALL, _values(draft.request), strict=True):
-        if value is None or value is True or value == ():  # parallel calls are what every protocol allows by itself
-            continue
-        if name not in fields or name in refused or _is_omitted(name, vendor, omit):
-            draft.leave_out(name)
+    if omit or vendor.omits:
+        refused |= {name for name in _ALL if _is_omitted(name, vendor, omit)}
+    if not refused:
+        return
+    for name in _ALL:
+        if name in refused:
+            value = getattr(draft.request, name)
+            # Parallel calls are what every protocol allows by itself.
+            if not (value is None or value is True or value == ()):
+                draft.leave_out(name)
 
 
 def _is_omitted(name: str, vendor: Vendor, omit: frozenset[str]) -> bool:

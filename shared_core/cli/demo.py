@@ -37,7 +37,7 @@ __all__ = ["run"]
 _LABEL = 11
 """Columns of the labels before a scene's description."""
 
-_BREATH = 0.6
+_BREATH = 0.3
 """Seconds between two scenes on a terminal, so that one is read before the next begins."""
 
 
@@ -53,11 +53,11 @@ def run(options: Namespace) -> int:
     # Without the environment's proxies, which would not know the way to this machine's loopback.
     with Simulator() as simulator, httpx.Client(trust_env=False) as client:
         _introduce(screen, simulator)
-        played = []
+        played: list[dict[str, Any]] = []
         for number in numbers:
+            time.sleep(pause if played else 0.0)
             stage = Stage(SCENES[number - 1], options.speed, simulator, client, screen)
             played.append({"number": number, **stage.play(number)})
-            time.sleep(pause)
     _conclude(screen, played)
     if options.json:
         print_json({"scenes": played})
@@ -237,7 +237,6 @@ def _conclude(screen: Screen, played: list[dict[str, Any]]) -> None:
     screen.show()
     screen.rule("Done")
     screen.show()
-    screen.show(
-        (f"{len(calls)} calls, {requests} requests, {len(calls) - errors} answers, {errors} errors.", "bold"),
-    )
+    counts = (("call", len(calls)), ("request", requests), ("answer", len(calls) - errors), ("error", errors))
+    screen.show((", ".join(f"{count} {word}{'s' * (count != 1)}" for word, count in counts), "bold"))
     screen.show(("With your own keys: ", "dim"), ("llm-failover ask --help", "bold"))

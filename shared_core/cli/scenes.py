@@ -65,7 +65,7 @@ class Scene:
 
 
 def _says(text: str, speed: float) -> Reply:
-    return Reply(text, delay_first=0.15 / speed, delay_chunk=0.05 / speed)
+    return Reply(text, delay_first=0.15 / speed, delay_chunk=0.04 / speed)
 
 
 def _fail_fast(speed: float) -> FailoverPolicy:

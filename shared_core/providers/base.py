@@ -157,6 +157,7 @@ class Attempted:
         read_timeout: Seconds that one read may take; a backstop behind the engine's own timers.
         omit: Body fields to leave out.
         renames: Body fields to send under another name.
+        head_timeout: Seconds that one read may take before the response's head is there; None for `read_timeout`.
     """
 
     request: LLMRequest
@@ -166,6 +167,7 @@ class Attempted:
     read_timeout: float
     omit: frozenset[str] = frozenset()
     renames: Mapping[str, str] = field(default_factory=dict)
+    head_timeout: float | None = None
 
 
 class Provider(Protocol):

@@ -14,18 +14,22 @@ from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import replace
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import httpx
 
 from shared_core.classify import ClassifierRule, classify_error, classify_response
-from shared_core.errors import ErrorKind, FailoverError, ProviderError
+from shared_core.errors import ConfigurationError, ErrorKind, FailoverError, ProviderError
 from shared_core.events import Failed, WireEvent
 from shared_core.history import prepare
 from shared_core.providers.base import Attempted, Decoder, Guard, HTTPCall, Vendor, Wire
 from shared_core.providers.clients import Clients
-from shared_core.scrub import cut, scrub
+from shared_core.scrub import MASK, cut, scrub
 
 __all__ = ["HTTPProvider"]
+
+_OPENED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
+"""Ends of httpcore's trace events that carry a new stream."""
 
 _MAX_ERROR_BYTES = 65_536
 """As much of an error's body as is read; the classifier looks at no more."""
@@ -40,11 +44,17 @@ class HTTPProvider:
         base_url: Its address.
         clients: HTTP clients.
         rules: The user's classifier rules.
+
+    Raises:
+        ConfigurationError: The address is not a URL.
     """
 
     def __init__(
         self, vendor: Vendor, wire: Wire, base_url: str, clients: Clients, rules: Sequence[ClassifierRule] = ()
     ) -> None:
+        if not _is_url(base_url):
+            # It is not quoted: it may hold a password.
+            raise ConfigurationError(f"the address of provider {vendor.name!r} is not a URL")
         self.vendor = vendor
         self._wire = wire
         self._base_url = base_url
@@ -62,12 +72,15 @@ class HTTPProvider:
         Raises:
             ProviderError: An error status, or a broken transport.
         """
-        call = self._encode(attempted)
         client = self._clients.sync()
-        request = client.build_request("POST", call.url, **_parts(call, attempted))
-        _watch_connection(request, guard)
         try:
+            request = self._request(client, attempted)
+            timeouts = request.extensions["timeout"]
+            # A connection that is used again is not announced: until the head is there httpx alone can end the read.
+            timeouts["read"] = timeouts["write"] = attempted.head_timeout or attempted.read_timeout
+            _watch_connection(request, guard)
             response = client.send(request, stream=True, follow_redirects=False)
+            timeouts["read"] = attempted.read_timeout
             with closing(response):
                 _watch_response(response, guard)
                 if not response.is_success:
@@ -83,10 +96,9 @@ class HTTPProvider:
 
     async def astream(self, attempted: Attempted) -> AsyncGenerator[Sequence[WireEvent], None]:
         """The same, async."""
-        call = self._encode(attempted)
         client = await self._clients.for_loop()
-        request = client.build_request("POST", call.url, **_parts(call, attempted))
         try:
+            request = self._request(client, attempted)
             response = await client.send(request, stream=True, follow_redirects=False)
             async with aclosing(response):
                 if not response.is_success:
@@ -101,18 +113,24 @@ class HTTPProvider:
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
             raise self._broken(error, attempted) from error
 
-    def _encode(self, attempted: Attempted) -> HTTPCall:
-        request = attempted.request
+    def _request(self, client: httpx.Client | httpx.AsyncClient, attempted: Attempted) -> httpx.Request:
+        key = attempted.key.get_secret_value() if attempted.key is not None else None
+        if key is not None and not (key.isascii() and key.isprintable()):
+            # Whatever tried to send it would quote it in its own error.
+            text = "the API key holds characters that no header can carry"
+            raise ProviderError(text, kind=ErrorKind.AUTH, code="unsendable_key")
+        asked = attempted.request
         try:
-            messages = prepare(request.messages, self.vendor, model=request.model)
-            return self._wire.encode(
-                request if messages is request.messages else replace(request, messages=messages),
+            messages = prepare(asked.messages, self.vendor, model=asked.model)
+            call = self._wire.encode(
+                asked if messages is asked.messages else replace(asked, messages=messages),
                 vendor=self.vendor,
                 base_url=self._base_url,
-                key=attempted.key.get_secret_value() if attempted.key is not None else None,
+                key=key,
                 omit=attempted.omit,
                 renames=attempted.renames,
             )
+            return client.build_request("POST", call.url, **_parts(call, attempted))
         except FailoverError:
             raise
         except (TypeError, ValueError, LookupError, AttributeError) as error:
@@ -137,6 +155,14 @@ class HTTPProvider:
         return batch
 
 
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text.strip())
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is no number
+        return False
+
+
 def _parts(call: HTTPCall, attempted: Attempted) -> dict[str, Any]:
     timeout = httpx.Timeout(attempted.read_timeout, connect=attempted.connect_timeout, pool=attempted.connect_timeout)
     return {"content": call.body, "headers": dict(call.headers), "timeout": timeout}
@@ -147,13 +173,18 @@ def _end(decoder: Decoder) -> Sequence[WireEvent]:
 
 
 def _chunks(response: httpx.Response) -> Iterator[bytes]:
-    # Decompression is asked for by nobody; it is done where a server does it all the same.
-    return response.iter_bytes() if "content-encoding" in response.headers else response.iter_raw()
+    return response.iter_raw() if _is_raw(response) else response.iter_bytes()
 
 
 def _achunks(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    chunks = response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
+    chunks = response.aiter_raw() if _is_raw(response) else response.aiter_bytes()
     return cast("AsyncGenerator[bytes, None]", chunks)  # httpx types its generators as iterators
+
+
+def _is_raw(response: httpx.Response) -> bool:
+    # Decompression is asked for by nobody; it is done where a server does it all the same. A transport of the user's
+    # own (a mock, a cache) may hand over a response whose body is there already.
+    return "content-encoding" not in response.headers and not response.is_stream_consumed
 
 
 def _some(response: httpx.Response) -> bytes:
@@ -177,16 +208,31 @@ async def _asome(response: httpx.Response) -> bytes:
 
 def _without_key(error: ProviderError, attempted: Attempted) -> ProviderError:
     if attempted.key is not None:
-        error.message = scrub(error.message, [attempted.key.get_secret_value()])
+        key = attempted.key.get_secret_value()
+        error.message = _unstarted(scrub(error.message, [key]), key)
         error.args = (error.message,)
+        if error.code is not None:
+            error.code = scrub(error.code, [key])
     return error
 
 
+def _unstarted(text: str, key: str) -> str:
+    """`text` without the beginning of `key` in front of the ellipsis where it was cut."""
+    if text.endswith("…"):
+        for length in range(min(len(key), len(text)) - 1, 3, -1):
+            if text.endswith(key[:length] + "…"):
+                return text[: -length - 1] + MASK + "…"
+    return text
+
+
 def _watch_connection(request: httpx.Request, guard: Guard) -> None:
-    """Until the headers are there, a connection that this request opens is known from httpcore's trace alone."""
+    """Until the headers are there, a connection that this request opens is known from httpcore's trace alone.
+
+    TLS takes the socket over from the connection below it, so what comes later counts.
+    """
 
     def trace(name: str, info: dict[str, Any]) -> None:
-        if name == "connection.connect_tcp.complete":
+        if name.endswith(_OPENED):
             _register(info.get("return_value"), guard)
 
     request.extensions["trace"] = trace

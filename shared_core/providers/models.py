@@ -135,7 +135,7 @@ _BY_MODEL: Mapping[str, ModelInfo] = MappingProxyType(
         "claude-sonnet-4": _row(200_000, 64_000, _CLAUDE),
         "claude-sonnet-4-0": _row(200_000, 64_000, _CLAUDE),
         "claude-sonnet-4-5": _row(200_000, 64_000, _CLAUDE),
-        "claude-sonnet-4-6": _row(1_000_000, 64_000, _CLAUDE),
+        "claude-sonnet-4-6": _row(1_000_000, 128_000, _CLAUDE),
         "claude-sonnet-5": _row(1_000_000, 128_000, _CLAUDE),
         "claude-haiku-4-5": _row(200_000, 64_000, _CLAUDE),
         # Google.
@@ -223,7 +223,7 @@ _BY_MODEL: Mapping[str, ModelInfo] = MappingProxyType(
         "command-r7b": _row(128_000, 4_000, "tools"),
         "sonar": _row(128_000, None, "image? tools?"),
         "sonar-pro": _row(200_000, None, "image tools?"),
-        "sonar-reasoning-pro": _row(128_000, None, "image tools? reasoning", "minimal low medium high"),
+        "sonar-reasoning-pro": _row(128_000, None, "image reasoning", "minimal low medium high"),
         # Llama: the limits are those of its hosts, below.
         "llama-3.1-8b": ModelInfo(tool_calling=True, reasoning=False, image_inputs=False),
         "llama-3.3-70b": ModelInfo(tool_calling=True, reasoning=False, image_inputs=False),

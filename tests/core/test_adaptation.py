@@ -17,7 +17,7 @@ from shared_core.messages import Audio, Document, Image, Message, Opaque, Reason
 from shared_core.providers.anthropic_messages import AnthropicMessagesWire
 from shared_core.providers.base import Vendor
 from shared_core.providers.gemini_generate import GeminiGenerateWire
-from shared_core.providers.models import ModelInfo, describe
+from shared_core.providers.models import _BY_HOST, _BY_MODEL, ModelInfo, describe
 from shared_core.providers.openai_chat import OpenAIChatWire
 from shared_core.providers.responses import ResponsesWire
 from shared_core.providers.vendors import VENDORS
@@ -275,6 +275,28 @@ class TestSettings:
         assert (adapted.temperature, adapted.stop, adapted.seed) == (None, (), 1)
         never = ModelInfo(refuses=frozenset({"reasoning_effort"}))
         assert adapt(asking(reasoning_effort="low"), OPENAI, never)[1] == ("left out reasoning_effort",)
+
+    @pytest.mark.parametrize("info", [*_BY_MODEL.values(), *_BY_HOST.values()])
+    def test_rows_speak_of_settings_and_efforts_that_exist(self, info: ModelInfo) -> None:
+        """A word that nobody asks for would never be found."""
+        assert info.refuses <= SET.keys()
+        assert set(info.efforts or ()) <= {"none", "minimal", "low", "medium", "high", "xhigh", "max"}
+
+    @pytest.mark.parametrize(
+        ("model", "field", "value"),
+        [
+            ("gpt-3.5-turbo", "tool_calling", True),
+            ("gpt-4-1106-preview", "context_window", 128_000),
+            ("sonar-pro", "tool_calling", None),
+            ("magistral-medium-latest", "image_inputs", None),
+            ("qwen3-max", "reasoning", None),
+            ("o3-mini", "pdf_inputs", None),
+            ("codestral-latest", "max_output_tokens", None),
+        ],
+    )
+    def test_a_no_is_known_only_where_sources_agree(self, model: str, field: str, value: Any) -> None:
+        """A wrong one would skip a target that can do what is needed, or cut its answers."""
+        assert getattr(describe("x", model), field) == value
 
 
 class TestLength:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from shared_core.continuation import Course, continue_request, course
@@ -190,6 +190,10 @@ CASES = {
     "it begins like the last word by chance": ("They were lost in", "interesting", "interesting"),
     "its first word has the last word in it": ("An unhappi", "happiness", "happiness"),
     "it repeats one letter by chance": ("The c", "cat", "cat"),
+    "it repeats three letters by chance": ("I saw the", "theatre", "theatre"),
+    "it repeats seven letters inside a line by chance": ("I love New York", "New York is", "New York is"),
+    "it begins with two marks": ("I thought", "......no", "......no"),
+    "it has eight letters of the opening in common": ("My answer is", "My answer has", None),
     "it emphasises": ("It was really", " really good", " really good"),
     "it repeats Chinese words": ("我们住在日本的首都东京", "日本的首都东京、很大", "、很大"),
     "it goes on in Chinese": ("我们住在东", "京、很大", "京、很大"),
@@ -280,6 +284,7 @@ PREFILL_CASES = {
     "a sentence is meant to begin at once": ("It is big.", "It", "It"),
     "the target repeats the prefill": (PARIS, PARIS + "ne.", "ne."),
     "a short beginning is meant twice": ("10", "100", "100"),
+    "a short common beginning is meant": ("The answer is", "The answer depends", "The answer depends"),
     "the target starts over": (PARIS, "The capital of France is Paris. It is old.", None),
 }
 
@@ -323,9 +328,9 @@ def test_endless_white_space_is_not_held_for_ever() -> None:
 
 
 def test_a_periodic_text_takes_linear_time() -> None:
-    """A hundred thousand equal characters are judged well within the time of a test."""
-    assert joined("a" * 100_000 + "b", ["a" * 99_999 + "c"]) is None
-    assert joined("b" + "a" * 100_000, ["a" * 99_999 + "c"]) == "a" * 99_999 + "c"
+    """Twenty thousand equal characters are judged well within the time of a test."""
+    assert joined("a" * 20_000 + "b", ["a" * 19_999 + "c"]) is None
+    assert joined("b" + "a" * 20_000, ["a" * 19_999 + "c"]) == "a" * 19_999 + "c"
 
 
 def test_a_character_of_a_dense_script_weighs_two() -> None:
@@ -361,6 +366,8 @@ def test_open_code_blocks_are_seen(text: str, fence: str | None) -> None:
 
 # ------------------------------------------------------------------------------------------------ for any text
 
+any_text = settings(max_examples=60, deadline=None)  # a busy machine is no failure
+
 WORDS = st.lists(
     st.sampled_from(
         ["the", "of", "item", "-", "Paris", "Seine.", "capital\n", "東京", "...", "```py\n", "e\u0301", "\U0001f600"]
@@ -383,6 +390,7 @@ def broken(draw: st.DrawFn) -> tuple[str, str]:
     return partial, new
 
 
+@any_text
 @given(broken(), st.lists(st.integers(1, 9)), st.booleans())
 def test_how_the_new_text_is_cut_makes_no_difference(texts: tuple[str, str], sizes: list[int], prefill: bool) -> None:
     """In one piece, in any pieces, in single characters."""
@@ -396,6 +404,7 @@ def test_how_the_new_text_is_cut_makes_no_difference(texts: tuple[str, str], siz
     assert joined(partial, new, prefill=prefill) == whole
 
 
+@any_text
 @given(TEXTS, TEXTS, st.booleans())
 def test_after_a_repetition_of_everything_the_rest_is_shown_exactly(partial: str, rest: str, prefill: bool) -> None:
     """However short the partial is, unless a prefill says that the repetition may be meant."""
@@ -407,6 +416,7 @@ LOWER = st.text("abcdefghijklmnop \n", min_size=1, max_size=120)
 OTHER = st.text("QRSTUVWXYZ0123456789 \n", max_size=60)
 
 
+@any_text
 @given(LOWER, st.text("abcdefghijklmnop \n", min_size=30), OTHER)
 def test_after_a_telling_overlap_the_rest_is_shown_exactly(partial: str, suffix: str, rest: str) -> None:
     """Whatever follows, down to its white space."""
@@ -414,6 +424,7 @@ def test_after_a_telling_overlap_the_rest_is_shown_exactly(partial: str, suffix:
     assert joined(partial + suffix, suffix + rest) == rest
 
 
+@any_text
 @given(LOWER, OTHER)
 def test_a_text_that_has_nothing_in_common_is_shown_exactly(partial: str, new: str) -> None:
     """Except for white space that stands at the seam already."""
@@ -430,6 +441,7 @@ def unmarked(text: str) -> tuple[str, ...]:
     return tuple(bare(text).removeprefix(mark) for mark in ("", "...", "…", "```py"))
 
 
+@any_text
 @given(broken(), st.booleans())
 def test_nothing_is_lost_but_a_repetition(texts: tuple[str, str], prefill: bool) -> None:
     """What is shown is an end of the new text, and the rest repeats an end of the partial, but for spaces and marks."""
@@ -449,6 +461,7 @@ def test_nothing_is_lost_but_a_repetition(texts: tuple[str, str], prefill: bool)
     assert bare(partial).endswith(unmarked(lost))
 
 
+@any_text
 @given(broken(), st.booleans())
 def test_no_more_is_held_than_the_partial_and_a_little(texts: tuple[str, str], prefill: bool) -> None:
     """After each character."""

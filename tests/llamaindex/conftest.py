@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
 
 from llamaindex_failover import FailoverLLM
+from llamaindex_failover.links import Link
 from shared_core.manager import FailoverManager
 from shared_core.policy import FailoverPolicy
 from shared_core.simulator import Simulator
@@ -16,6 +19,12 @@ PRIMARY = "openai/gpt-4.1"
 FALLBACK = "anthropic/claude-sonnet-4-5"
 
 Maker = Callable[..., FailoverLLM]
+
+
+@cache
+def certificates() -> ssl.SSLContext:
+    """Loaded once: it takes longer than any test."""
+    return ssl.create_default_context()
 
 
 @pytest.fixture
@@ -44,7 +53,7 @@ async def make_llm(engine_settings: dict[str, Any]) -> AsyncIterator[Maker]:
     """Makes LLMs with a primary and a fallback; their engines are closed afterwards."""
     managers: list[FailoverManager] = []
 
-    def make(model: str = PRIMARY, fallbacks: tuple[str, ...] = (FALLBACK,), **settings: Any) -> FailoverLLM:
+    def make(model: Link = PRIMARY, fallbacks: tuple[Link, ...] = (FALLBACK,), **settings: Any) -> FailoverLLM:
         given = settings if "manager" in settings else {**engine_settings, **settings}
         llm = FailoverLLM(model, fallbacks, **given)
         managers.append(llm.manager)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import ssl
 from collections.abc import AsyncIterator
-from functools import cache
 
 import httpx
 import pytest
@@ -14,19 +12,13 @@ from llama_index.llms.openai import OpenAI
 from llamaindex_failover import FailoverLLM
 from shared_core.simulator import Simulator
 from tests.llamaindex.conformance import MODEL, Driver, LLMConformance
-from tests.llamaindex.conftest import Maker
+from tests.llamaindex.conftest import Maker, certificates
 
 
 class TestFailoverLLM(LLMConformance):
     @pytest.fixture
     def llm(self, make_llm: Maker) -> FailoverLLM:
         return make_llm()
-
-
-@cache
-def certificates() -> ssl.SSLContext:
-    """Loaded once: it takes longer than any test."""
-    return ssl.create_default_context()
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

@@ -35,7 +35,7 @@ PROFILES = {"openai": {"main": "key-main", "backup": "key-backup"}}
         ({"model": "openai/a", "api_base": "http://localhost"}, "use base_urls="),
         ({"model": "openai/a", "temperature": "hot"}, "temperature: Input should be a valid number"),
         ({"model": "openai/a", "max_tokens": 0}, "max_tokens"),
-        ({"model": 5}, "model: Input should be a valid string"),
+        ({"model": 5}, "model: .*expected a model string or an LLM, got int"),
         ({"model": "openai/a", "fallbacks": [5]}, r"fallbacks\.0"),
         ({"model": "openai/a", "deadline": 0}, "deadline"),
         ({"model": "openai/a", "deadline": 5, "timeout": 5}, "deadline is given twice"),

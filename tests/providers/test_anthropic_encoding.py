@@ -70,7 +70,7 @@ def test_the_smallest_request() -> None:
     """Model, messages, the mandatory limit and a stream; nothing that was not asked for."""
     assert body() == {
         "model": "claude-sonnet-4-6",
-        "max_tokens": 64_000,
+        "max_tokens": 128_000,
         "stream": True,
         "messages": [{"role": "user", "content": [text("Hello")]}],
     }

@@ -1,0 +1,253 @@
+"""One call of a member, made the way its user would have made it.
+
+Tools go through the model's own `bind_tools`, formats through its own `with_structured_output`, settings to the fields
+that its class has, on a copy. What a model has no way to say is left out: the chain asks for the same of all its links,
+and each gives what it can. Only a forced choice among tools, at a model without tools, is no attempt worth making.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import AsyncGenerator, Generator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage, SystemMessage, merge_content
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableBinding, RunnableParallel, RunnableSequence
+
+from langchain_failover.native import Native
+from langchain_failover.runs import RUN, ParentRun
+from shared_core.errors import ErrorKind, ProviderError
+from shared_core.mending import NOT_ACCEPTED
+from shared_core.providers.base import Vendor
+from shared_core.request import JSONObject, JSONSchema, LLMRequest, NamedTool
+
+__all__ = ["MemberCall", "configured_for"]
+
+_SETTINGS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "reasoning_effort", "user")
+_LENGTHS = ("max_tokens", "max_output_tokens", "max_completion_tokens", "num_predict", "max_new_tokens")
+"""What integrations call the highest number of tokens to generate."""
+
+_STEERING = ("ls_structured_output_format", "structured_output_format", "stream")
+"""Keywords that LangChain takes off before a model's `_stream` sees them."""
+
+
+@dataclass(slots=True)
+class MemberCall:
+    """What is asked of a model, and how.
+
+    Attributes:
+        llm: The model, with the settings of the call.
+        messages: The conversation as it gets it.
+        stop: Stop sequences, if any.
+        kwargs: Keywords of its `_stream`.
+        parent: The run under which the attempt appears.
+        is_chain: It is a chain itself, which shows its own attempts.
+    """
+
+    llm: BaseChatModel
+    messages: list[BaseMessage]
+    stop: list[str] | None
+    kwargs: dict[str, Any]
+    parent: ParentRun
+    is_chain: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        llm: BaseChatModel,
+        request: LLMRequest,
+        vendor: Vendor,
+        providers: frozenset[str],
+        bound: Mapping[str, Any],
+    ) -> MemberCall:
+        """The call that a request means for a model.
+
+        Args:
+            llm: The model.
+            request: What is asked; `request.model` is of no interest, the model has its own.
+            vendor: Whose rules hold for it.
+            providers: What its integration writes into `model_provider`.
+            bound: Keywords that the user bound to it; those of the call win.
+
+        Raises:
+            ProviderError: The model cannot do what is asked.
+        """
+        native = Native.of(request)
+        messages = native.history(request, vendor, providers, request.model)
+        llm = configured_for(llm, request)
+        kwargs = {**bound, **native.options}
+        stop = list(request.stop) or kwargs.pop("stop", None)
+        if request.tools:
+            kwargs.update(_with_tools(llm, native.tools_for(request, vendor), request, native.strict, vendor))
+        if isinstance(request.response_format, JSONObject):
+            kwargs.update(_format(llm, None, "json_mode") or {})
+        elif isinstance(request.response_format, JSONSchema):
+            form = _format(llm, request.response_format, "json_schema")
+            if form is None:
+                messages = _told_in_words(messages, request.response_format)
+            kwargs.update(form or {})
+        if native.is_whole and getattr(llm, "stream_usage", True) is None:
+            kwargs.setdefault("stream_usage", True)  # the user asked for a whole answer, which always has it
+        for name in _STEERING:
+            kwargs.pop(name, None)
+        return cls(llm, messages, stop, kwargs, native.parent)
+
+    def generations(self, run_id: UUID | None = None) -> Generator[ChatGeneration, None, None]:
+        """The answer: chunks, or one whole answer of a model that does not stream."""
+        llm, kwargs = self.llm, self._kwargs(run_id)
+        streams = llm._should_stream(async_api=False, **{**self.kwargs, "stream": True})  # noqa: SLF001  # as `stream`
+        if llm.rate_limiter is not None:
+            llm.rate_limiter.acquire(blocking=True)
+        if not streams:
+            yield from _whole(llm._generate(self.messages, stop=self.stop, **kwargs))  # noqa: SLF001  # as `invoke`
+        elif llm.output_version == "v1":
+            blocks = _Blocks()
+            yield from map(blocks.of, llm._stream(self.messages, stop=self.stop, **kwargs))  # noqa: SLF001  # as `stream`
+        else:
+            yield from llm._stream(self.messages, stop=self.stop, **kwargs)  # noqa: SLF001  # as `stream` does
+
+    async def agenerations(self, run_id: UUID | None = None) -> AsyncGenerator[ChatGeneration, None]:
+        """The same, async."""
+        llm, kwargs = self.llm, self._kwargs(run_id)
+        streams = llm._should_stream(async_api=True, **{**self.kwargs, "stream": True})  # noqa: SLF001  # as `astream`
+        if llm.rate_limiter is not None:
+            await llm.rate_limiter.aacquire(blocking=True)
+        if not streams:
+            result = await llm._agenerate(self.messages, stop=self.stop, **kwargs)  # noqa: SLF001  # as `ainvoke`
+            for generation in _whole(result):
+                yield generation
+            return
+        blocks = _Blocks() if llm.output_version == "v1" else None
+        chunks = llm._astream(self.messages, stop=self.stop, **kwargs)  # noqa: SLF001  # as `astream` does
+        try:
+            async for chunk in chunks:
+                yield chunk if blocks is None else blocks.of(chunk)
+        finally:
+            close = getattr(chunks, "aclose", None)  # LangChain promises an iterator, not a generator
+            if close is not None:
+                await close()
+
+    def _kwargs(self, run_id: UUID | None) -> dict[str, Any]:
+        if not self.is_chain:
+            return self.kwargs
+        return {**self.kwargs, RUN: self.parent if run_id is None else replace(self.parent, run_id=run_id)}
+
+
+def configured_for(llm: BaseChatModel, request: LLMRequest) -> BaseChatModel:
+    """The model with the settings of a call, on a copy; itself if it has them."""
+    fields = type(llm).model_fields
+    wanted = {name: getattr(request, name) for name in _SETTINGS if name in fields}
+    length = next((name for name in _LENGTHS if name in fields), None)
+    if length is not None:
+        wanted[length] = request.max_tokens
+    changes = {name: value for name, value in wanted.items() if value is not None and getattr(llm, name) != value}
+    return llm.model_copy(update=changes) if changes else llm
+
+
+def _with_tools(
+    llm: BaseChatModel, tools: list[Any], request: LLMRequest, strict: bool | None, vendor: Vendor
+) -> Mapping[str, Any]:
+    """What the model's own `bind_tools` makes of the tools."""
+    if not tools:
+        return {}
+    options: dict[str, Any] = {}
+    match request.tool_choice:
+        case NamedTool(name=name):
+            options["tool_choice"] = name
+        case "required":
+            options["tool_choice"] = "any"
+        case "none":
+            # Anthropic's integration takes a word for a tool's name.
+            options["tool_choice"] = {"type": "none"} if vendor.wire == "anthropic" else "none"
+        case choice if choice is not None:
+            options["tool_choice"] = choice
+    known = inspect.signature(llm.bind_tools).parameters
+    extra = {"strict": strict, "parallel_tool_calls": request.parallel_tool_calls}
+    options |= {name: value for name, value in extra.items() if value is not None and name in known}
+    try:
+        bound = llm.bind_tools(tools, **options)
+    except NotImplementedError:
+        raise _not_able(llm, "does not call tools") from None
+    found = _bound_kwargs(bound)
+    if found is None:
+        raise _not_able(llm, "binds tools in a way that cannot be followed")
+    return found
+
+
+def _format(llm: BaseChatModel, schema: JSONSchema | None, method: str) -> Mapping[str, Any] | None:
+    """What the model's own `with_structured_output` asks for; None if it does not know the method."""
+    known = inspect.signature(llm.with_structured_output).parameters
+    if "method" not in known or method not in str(known["method"].annotation):
+        return None
+    options: dict[str, Any] = {}
+    given: Any = None
+    if schema is not None:
+        described = {} if schema.description is None else {"description": schema.description}
+        given = {"title": schema.name, **described, **schema.schema}
+        if schema.strict is not None and "strict" in known:
+            options["strict"] = schema.strict
+    return _bound_kwargs(llm.with_structured_output(given, method=method, include_raw=True, **options))
+
+
+def _bound_kwargs(runnable: Any) -> dict[str, Any] | None:
+    """The keywords that a binding somewhere at the beginning of a runnable has for the model."""
+    while not isinstance(runnable, RunnableBinding):
+        match runnable:
+            case RunnableSequence():
+                runnable = runnable.first
+            case RunnableParallel() if "raw" in runnable.steps__:
+                runnable = runnable.steps__["raw"]
+            case _:
+                return None
+    found: dict[str, Any] = {}
+    while isinstance(runnable, RunnableBinding):
+        found = {**runnable.kwargs, **found}
+        runnable = runnable.bound
+    return found
+
+
+def _not_able(llm: BaseChatModel, why: str) -> ProviderError:
+    # Not repeated and nobody's fault: the next link may be able.
+    return ProviderError(f"{type(llm).__name__} {why}", kind=ErrorKind.UNKNOWN, code=NOT_ACCEPTED)
+
+
+def _told_in_words(messages: list[BaseMessage], form: JSONSchema) -> list[BaseMessage]:
+    schema = json.dumps(dict(form.schema), ensure_ascii=False)
+    words = f"Answer with one JSON object that follows this JSON Schema, and nothing else:\n{schema}"
+    if messages and isinstance(messages[0], SystemMessage):
+        first = messages[0].model_copy(update={"content": merge_content(messages[0].content, f"\n\n{words}")})
+        return [first, *messages[1:]]
+    return [SystemMessage(words), *messages]
+
+
+def _whole(result: ChatResult) -> Generator[ChatGeneration, None, None]:
+    """An answer that came whole, with its metadata where `invoke` puts it."""
+    for generation in result.generations[:1]:
+        message = generation.message
+        told = {**(result.llm_output or {}), **(generation.generation_info or {}), **message.response_metadata}
+        yield ChatGeneration(message=message.model_copy(update={"response_metadata": told}))
+
+
+class _Blocks:
+    """Chunks with standard content blocks, as LangChain's `stream` gives them for `output_version="v1"`."""
+
+    def __init__(self) -> None:
+        self._index = -1
+        self._kind = ""
+
+    def of(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+        """The same chunk; blocks of one kind in a row share an index."""
+        message = chunk.message
+        blocks: list[Any] = [dict(block) for block in message.content_blocks]
+        for block in blocks:
+            if block["type"] != self._kind:
+                self._kind, self._index = block["type"], self._index + 1
+            block.setdefault("index", self._index)
+        told = {**message.response_metadata, "output_version": "v1"}
+        changed = message.model_copy(update={"content": blocks, "response_metadata": told})
+        return ChatGenerationChunk(message=changed, generation_info=chunk.generation_info)

@@ -1,0 +1,11 @@
+"""How thoroughly properties are tried: `pytest --hypothesis-profile=thorough` takes minutes instead of seconds."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("quick", deadline=None)
+settings.register_profile(
+    "thorough", deadline=None, max_examples=3000, stateful_step_count=80, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("quick")
