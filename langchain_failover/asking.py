@@ -79,7 +79,7 @@ class MemberCall:
         """
         native = Native.of(request)
         messages = native.history(request, vendor, providers, request.model)
-        llm = configured_for(llm, request)
+        llm = configured_for(llm, request, is_whole=native.is_whole)
         kwargs = {**bound, **native.options}
         stop = list(request.stop) or kwargs.pop("stop", None)
         if request.tools:
@@ -91,8 +91,6 @@ class MemberCall:
             if form is None:
                 messages = _told_in_words(messages, request.response_format)
             kwargs.update(form or {})
-        if native.is_whole and getattr(llm, "stream_usage", True) is None:
-            kwargs.setdefault("stream_usage", True)  # the user asked for a whole answer, which always has it
         for name in _STEERING:
             kwargs.pop(name, None)
         return cls(llm, messages, stop, kwargs, native.parent)
@@ -138,7 +136,7 @@ class MemberCall:
         return {**self.kwargs, RUN: self.parent if run_id is None else replace(self.parent, run_id=run_id)}
 
 
-def configured_for(llm: BaseChatModel, request: LLMRequest) -> BaseChatModel:
+def configured_for(llm: BaseChatModel, request: LLMRequest, *, is_whole: bool = False) -> BaseChatModel:
     """The model with the settings of a call, on a copy; itself if it has them."""
     fields = type(llm).model_fields
     wanted = {name: getattr(request, name) for name in _SETTINGS if name in fields}
@@ -146,6 +144,8 @@ def configured_for(llm: BaseChatModel, request: LLMRequest) -> BaseChatModel:
     if length is not None:
         wanted[length] = request.max_tokens
     changes = {name: value for name, value in wanted.items() if value is not None and getattr(llm, name) != value}
+    if is_whole and getattr(llm, "stream_usage", True) is None:
+        changes["stream_usage"] = True  # who asks for a whole answer gets its tokens, and this one is streamed
     return llm.model_copy(update=changes) if changes else llm
 
 

@@ -54,7 +54,7 @@ def drive(journey: Journey, *, sleep: Callable[[float], object] = time.sleep) ->
 def _attempt(journey: Journey, attempt: Attempt) -> Generator[StreamEvent, None, None]:
     progress, request = journey.begin(attempt)
     clock = journey.clock
-    guard = journey.guard = SyncGuard(progress.limit(clock()))
+    guard = journey.guard = SyncGuard(_by_watchdog(progress, clock()))
     _watchdog.watch(guard)
     try:
         opened = _opened(journey, progress, lambda: journey.door.open(attempt, request, journey.note, guard))
@@ -63,7 +63,7 @@ def _attempt(journey: Journey, attempt: Attempt) -> Generator[StreamEvent, None,
         with closing(opened) as batches:
             while True:
                 began = clock()
-                guard.limit = progress.limit(began)
+                guard.limit = _by_watchdog(progress, began)
                 raised: Exception | None = None
                 batch: Sequence[WireEvent] | None = None
                 try:
@@ -86,6 +86,11 @@ def _attempt(journey: Journey, attempt: Attempt) -> Generator[StreamEvent, None,
     finally:
         journey.guard = None
         _watchdog.release(guard)
+
+
+def _by_watchdog(progress: Progress, now: float) -> float:
+    """The limit of a read that begins now, by the watchdog's clock: the journey's may be another one."""
+    return time.monotonic() + progress.limit(now) - now
 
 
 def _opened(journey: Journey, progress: Progress, door: Callable[[], _Stream]) -> _Stream | None:

@@ -13,6 +13,8 @@ pickled and keeps its causes; `retry_after` and all durations are seconds.
 
 from __future__ import annotations
 
+import contextlib
+import copy
 from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
@@ -88,7 +90,14 @@ def _is_picklable(error: BaseException | None) -> bool:
     if error is None or isinstance(error, FailoverError):
         return True
     # An SDK's exception often holds a client or a response; only plain ones are worth carrying along.
-    return all(isinstance(value, str | int | float | bool | None) for value in (*error.args, *vars(error).values()))
+    values = (*error.args, *vars(error).values())
+    is_plain = all(isinstance(value, str | int | float | bool | None) for value in values)
+    if is_plain and "<locals>" not in type(error).__qualname__:
+        # One that cannot be made from its arguments would fail only where it is unpickled.
+        with contextlib.suppress(Exception):
+            copy.copy(error)
+            return True
+    return False
 
 
 class ConfigurationError(FailoverError, ValueError):

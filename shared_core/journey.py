@@ -94,6 +94,7 @@ class Journey:
     _intake_now: Intake | None = field(default=None, init=False)
     _seam: Seam | Afresh | None = field(default=None, init=False)
     _must_mark: bool = field(default=False, init=False)
+    _had_prefill: bool = field(default=False, init=False)
     _reasonings: int = field(default=0, init=False)
     _spent: Usage | None = field(default=None, init=False)
 
@@ -132,18 +133,23 @@ class Journey:
     def begin(self, attempt: Attempt) -> tuple[Progress, LLMRequest]:
         """Begins an attempt: its timers, and what to ask."""
         self._attempt, self._intake_now = attempt, Intake(hold=self.hold)
-        self._seam, self._must_mark = None, False
+        self._seam, self._must_mark, self._had_prefill = None, False, False
         request = self.request
         if attempt.shown is not None:
             if self.policy.mid_stream == "restart":
                 self._must_mark = True
             elif attempt.shown:
-                prefill = self.door.takes_prefill(attempt)
+                prefill = self._had_prefill = self._takes_prefill(attempt)
                 request = continue_request(request, attempt.shown, prefill=prefill)
                 self._seam = Seam(Join(attempt.shown, prefill=prefill))
             else:
                 self._seam = Afresh(self._reasonings)
         return Progress(attempt.first_token_timeout, attempt.idle_timeout, attempt.deadline), request
+
+    def _takes_prefill(self, attempt: Attempt) -> bool:
+        with self.memory.lock:
+            refuses = self.memory.learnt(attempt.target.link.name).refuses_prefill
+        return not refuses and self.door.takes_prefill(attempt)
 
     def note(self, changes: Sequence[str]) -> None:
         """The request was changed for the target of the attempt at hand."""
@@ -214,7 +220,7 @@ class Journey:
 
     def _fail(self, intake: Intake, error: ProviderError, now: float) -> None:
         if not intake.is_shown:
-            self.walk.failed(error, now, usage=intake.usage)
+            self.walk.failed(error, now, usage=intake.usage, had_prefill=self._had_prefill)
             return
         before = self._attempt.shown if self._attempt is not None and self.policy.mid_stream == "continue" else None
         text = (before or "") + intake.text

@@ -21,6 +21,7 @@ class Learnt:
         window: Context window in tokens, as a refusal stated it.
         omit: Body fields that it refused.
         renames: Body fields that it wants under another name.
+        refuses_prefill: It does not go on from a trailing assistant's turn.
     """
 
     ceiling: int | None = None
@@ -28,6 +29,7 @@ class Learnt:
     window: int | None = None
     omit: frozenset[str] = frozenset()
     renames: dict[str, str] = field(default_factory=dict)
+    refuses_prefill: bool = False
 
     def fit(self, max_tokens: int | None) -> int | None:
         """`max_tokens` as this model will take it; None leaves it out."""

@@ -153,7 +153,7 @@ class AsyncGuard:
         clock: The monotonic clock of the limits.
     """
 
-    __slots__ = ("_base", "_clock", "_handle", "_limit", "_loop", "_task", "has_fired")
+    __slots__ = ("_base", "_clock", "_handle", "_is_cancelling", "_limit", "_loop", "_task", "has_fired")
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -162,6 +162,7 @@ class AsyncGuard:
         self._limit = 0.0
         self._task: asyncio.Task[object] | None = None
         self._base = 0
+        self._is_cancelling = False
         self.has_fired = False
 
     async def read(self, batches: AsyncIterator[Sequence[WireEvent]], limit: float) -> Sequence[WireEvent] | None:
@@ -180,11 +181,21 @@ class AsyncGuard:
         try:
             return await anext(batches, None)
         except asyncio.CancelledError:
-            if self.has_fired and task.uncancel() <= self._base:
+            if self._take_back() and task.cancelling() <= self._base:
                 raise TimeoutError from None
             raise
         finally:
+            # A stream may answer its cancellation with an error or a batch; the task must not stay marked for it.
+            self._take_back()
             self._task = None
+
+    def _take_back(self) -> bool:
+        """Takes back the cancellation that this guard asked for; whether there was one."""
+        if not self._is_cancelling or self._task is None:
+            return False
+        self._is_cancelling = False
+        self._task.uncancel()
+        return True
 
     def close(self) -> None:
         """Ends the timer."""
@@ -204,5 +215,5 @@ class AsyncGuard:
         if self._clock() < self._limit:
             self._arm(self._limit)
             return
-        self.has_fired = True
+        self.has_fired = self._is_cancelling = True
         self._task.cancel()

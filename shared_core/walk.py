@@ -305,6 +305,7 @@ class Walk:
         shown: str | None = None,
         may_go_on: bool = False,
         usage: Usage | None = None,
+        had_prefill: bool = False,
     ) -> None:
         """The running attempt failed.
 
@@ -315,6 +316,7 @@ class Walk:
                 showed nothing.
             may_go_on: Another target may go on from what was shown, or start again with a mark.
             usage: Tokens that the attempt cost, if it said so.
+            had_prefill: Its request ended in a turn of the assistant to go on from.
         """
         attempt, record = self._close(now, "failed")
         record.kind, record.status, record.code = error.kind, error.status, error.code
@@ -326,6 +328,11 @@ class Walk:
             self._shown = shown
             self._settle(attempt, error, now)
             self._go(rule.then if may_go_on else "raise", error, record, now)
+            return
+        if had_prefill and error.kind is ErrorKind.BAD_REQUEST:
+            # Most likely that is what it refuses: it is asked in words, once, and from then on.
+            self._memory.learnt(target.link.name).refuses_prefill = True
+            self._again = (attempt, error)
             return
         pause = self._mending.mend(
             attempt.target,

@@ -162,7 +162,8 @@ SCENES: Sequence[Scene] = (
     ),
     Scene(
         "max_tokens above the ceiling",
-        "openai refuses any max_tokens above 16384 with a 400; both calls ask for 100000, of which gpt-4.1 is known to take 32768.",
+        "openai refuses any max_tokens above 16384 with a 400; both calls ask for 100000, of which "
+        "gpt-4.1 is known to take 32768.",
         {OPENAI: ("main",), ANTHROPIC: ("main",)},
         _ceiling,
         (

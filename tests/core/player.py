@@ -93,7 +93,9 @@ def fails(
 
 def times_out(seconds: float = 30.0, code: str = "first_token_timeout", **more: Any) -> Fails:
     """One of the engine's own timers ran out."""
-    return fails(ErrorKind.TRANSIENT, f"no content for {seconds:g} s", seconds=seconds, code=code, is_timeout=True, **more)
+    return fails(
+        ErrorKind.TRANSIENT, f"no content for {seconds:g} s", seconds=seconds, code=code, is_timeout=True, **more
+    )
 
 
 class World:
@@ -212,10 +214,14 @@ class Call:
 
     def play(self, script: Script | Callable[[str], Outcome]) -> Call:
         """Plays to the end. A target's outcomes are used up in order; the last one is repeated."""
-        left = {} if callable(script) else {
-            name: [outcomes] if isinstance(outcomes, Answers | Fails | Leaves) else list(outcomes)
-            for name, outcomes in script.items()
-        }
+        left = (
+            {}
+            if callable(script)
+            else {
+                name: [outcomes] if isinstance(outcomes, Answers | Fails | Leaves) else list(outcomes)
+                for name, outcomes in script.items()
+            }
+        )
         for _ in range(MOST_STEPS):
             asked = len(self.attempts)
             said = self.next()

@@ -213,7 +213,9 @@ class WalkMachine(RuleBasedStateMachine):
         bounds=st.sampled_from([0.0, 5.0]),
         deadline=st.sampled_from([None, None, 5.0, 60.0]),
         actions=st.dictionaries(
-            st.sampled_from(list(K)), st.sampled_from(["next_profile", "next_model", "larger_window", "raise"]), max_size=3
+            st.sampled_from(list(K)),
+            st.sampled_from(["next_profile", "next_model", "larger_window", "raise"]),
+            max_size=3,
         ),
     )
     def a_world(self, profiles, windows, fail_fast, reserve, memory, bounds, deadline, actions) -> None:  # noqa: ANN001
@@ -341,7 +343,17 @@ class WalkMachine(RuleBasedStateMachine):
         may_go_on=st.booleans(),
     )
     def a_failure(
-        self, data, kind, seconds, stated, ceiling, scope, is_timeout, is_sum, parameter, may_go_on  # noqa: ANN001
+        self,
+        data,
+        kind,
+        seconds,
+        stated,
+        ceiling,
+        scope,
+        is_timeout,
+        is_sum,
+        parameter,
+        may_go_on,  # noqa: ANN001
     ) -> None:
         trip = self.pick(data, self.running())
         self.now += seconds

@@ -312,7 +312,7 @@ def test_a_report_turns_into_plain_values() -> None:
         "a/x",
         "a",
         "main",
-        started=0.12345,
+        started=0.12344,
         outcome="failed",
         ended=1.0,
         first_token=0.5,
@@ -332,8 +332,8 @@ def test_a_report_turns_into_plain_values() -> None:
         "model": "a/x",
         "profile": "main",
         "outcome": "failed",
-        "started": 0.1235,
-        "seconds": 0.8765,
+        "started": 0.1234,
+        "seconds": 0.8766,
         "first_token": 0.3766,
         "kind": "auth",
         "status": 401,
@@ -373,7 +373,9 @@ def test_a_report_turns_into_plain_values() -> None:
 def test_an_explanation_lists_every_target_and_why_not() -> None:
     """It prints as a table."""
     world = World()
-    world.call(link("a/x", "main", "backup")).play({"a/x [main]": fails(K.AUTH, seconds=0), "a/x [backup]": answers(0, first=0)})
+    world.call(link("a/x", "main", "backup")).play(
+        {"a/x [main]": fails(K.AUTH, seconds=0), "a/x [backup]": answers(0, first=0)}
+    )
     chain = [link("a/x", "main", "backup"), link("b/y", unavailable="no such provider")]
     explained = Explanation.of(chain, world.memory, world.now)
     assert str(explained).splitlines() == [
@@ -396,13 +398,13 @@ def test_a_snapshot_prints_as_a_table() -> None:
         tuple(ProfileHealth.of(scope, gate, world.now) for scope, gate in world.memory.cooldowns),
     )
     assert str(snapshot).splitlines() == [
-        "target               state     free in  answered  first token  last failure",
-        "a/x                  cooling   59.5 s   0/1       -            auth: bad key",
-        "b/y                  cooling   29.5 s   0/1       -            rate_limit: slow down",
-        "c/z                  open      -        1/1       0.25 s       -",
-        "d/w                  disabled  -        0/0       -            too dear",
-        "a [default]          cooling   4.5 s    -         -            auth: bad key",
-        "b [default] for y    cooling   4.5 s    -         -            rate_limit: slow down",
+        "target             state     free in  answered  first token  last failure",
+        "a/x                cooling   59.5 s   0/1       -            auth: bad key",
+        "b/y                cooling   29.5 s   0/1       -            rate_limit: slow down",
+        "c/z                open      -        1/1       0.25 s       -",
+        "d/w                disabled  -        0/0       -            too dear",
+        "a [default]        cooling   4.5 s    -         -            auth: bad key",
+        "b [default] for y  cooling   4.5 s    -         -            rate_limit: slow down",
     ]
 
 

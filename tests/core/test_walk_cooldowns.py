@@ -48,7 +48,9 @@ def test_of_two_reasons_the_one_that_lasts_longer_is_told() -> None:
     """A profile that cools as a whole and for the model is free when both are."""
     world = World()
     both = link("a/x", "main", "backup"), link("a/z", "main")
-    world.call(both[0]).play({"a/x [main]": fails(K.RATE_LIMIT, retry_after=50, seconds=0), "a/x [backup]": answers(0, first=0)})
+    world.call(both[0]).play(
+        {"a/x [main]": fails(K.RATE_LIMIT, retry_after=50, seconds=0), "a/x [backup]": answers(0, first=0)}
+    )
     world.call(both[1]).play({"a/z [main]": fails(K.AUTH, seconds=0)})
     call = world.call(both[0]).play({"a/x [backup]": answers(0, first=0)})
     assert "for x is cooling for 50.0 s after rate_limit" in call.skips["a/x [main]"]
@@ -212,7 +214,9 @@ def test_a_profile_that_was_forgotten_needs_no_probe() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "profile", "model"), [(K.BALANCE, 900.0, 60.0), (K.RATE_LIMIT, 5.0, 30.0), (K.TRANSIENT, None, 10.0)], ids=str
+    ("kind", "profile", "model"),
+    [(K.BALANCE, 900.0, 60.0), (K.RATE_LIMIT, 5.0, 30.0), (K.TRANSIENT, None, 10.0)],
+    ids=str,
 )
 def test_calls_that_fail_together_count_once(kind: ErrorKind, profile: float | None, model: float) -> None:
     """A hundred calls in flight: one hit, and the cooldown of one hit."""
@@ -340,7 +344,9 @@ def test_a_probe_that_is_abandoned_gives_its_permit_back() -> None:
     assert world.call("a/x").begin().walk.report.attempts[0].is_probe
 
 
-@pytest.mark.parametrize("kind", [K.UNKNOWN, K.CONTENT_FILTER, K.BAD_REQUEST, K.OUTPUT_LIMIT, K.CONTEXT_EXCEEDED], ids=str)
+@pytest.mark.parametrize(
+    "kind", [K.UNKNOWN, K.CONTENT_FILTER, K.BAD_REQUEST, K.OUTPUT_LIMIT, K.CONTEXT_EXCEEDED], ids=str
+)
 def test_a_probe_that_says_nothing_of_the_target_gives_its_permit_back(kind: ErrorKind) -> None:
     """A refusal of the request leaves the model ajar for the next call."""
     world = cooled(World(transient_backoffs=()))

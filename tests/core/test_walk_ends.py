@@ -63,7 +63,9 @@ def test_profiles_of_a_model_that_failed_are_skipped_with_the_reason() -> None:
 
 def test_a_failed_attempt_is_on_record() -> None:
     """Kind, status, code, message and the stated wait."""
-    call = World().call("a/x").play({"a/x": fails(K.AUTH, "bad key", status=401, code="invalid_api_key", retry_after=9)})
+    call = (
+        World().call("a/x").play({"a/x": fails(K.AUTH, "bad key", status=401, code="invalid_api_key", retry_after=9)})
+    )
     (record,) = call.walk.report.attempts
     assert (record.kind, record.status, record.code) == (K.AUTH, 401, "invalid_api_key")
     assert (record.message, record.retry_after, record.outcome) == ("bad key", 9, "failed")
@@ -88,7 +90,11 @@ def test_times_are_counted_from_the_calls_beginning() -> None:
 
 def test_the_most_actionable_cause_is_named_first() -> None:
     """A dead key before an outage, wherever it stood in the chain."""
-    script = {"a/x": fails(K.TRANSIENT, "down"), "b/y": fails(K.AUTH, "bad key", status=401), "c/z": fails(K.RATE_LIMIT)}
+    script = {
+        "a/x": fails(K.TRANSIENT, "down"),
+        "b/y": fails(K.AUTH, "bad key", status=401),
+        "c/z": fails(K.RATE_LIMIT),
+    }
     call = World(transient_backoffs=()).call("a/x", "b/y", "c/z").play(script)
     assert isinstance(call.error, ChainExhaustedError)
     assert call.error.kind is K.AUTH
@@ -144,8 +150,9 @@ def test_a_chain_that_is_all_cooling_says_why() -> None:
     call = world.call("a/x").play({})
     assert call.error.kind is K.MODEL_MISSING  # type: ignore[union-attr]
     assert call.error.__cause__ is None  # type: ignore[union-attr]
-    assert "1 model, 0 attempts, 1 skipped). All cooling (model_missing). Something is callable again in 60.0 s." in str(
-        call.error
+    assert (
+        "1 model, 0 attempts, 1 skipped). All cooling (model_missing). Something is callable again in 60.0 s."
+        in str(call.error)
     )
 
 
@@ -356,7 +363,11 @@ def test_nothing_ends_while_nothing_runs(state: str) -> None:
         case "abandoned":
             call.begin().walk.abandoned(call.world.now)
     now = call.world.now
-    for end in (lambda: call.walk.failed(error(K.AUTH), now), lambda: call.walk.succeeded(now), lambda: call.walk.answered(now)):
+    for end in (
+        lambda: call.walk.failed(error(K.AUTH), now),
+        lambda: call.walk.succeeded(now),
+        lambda: call.walk.answered(now),
+    ):
         with pytest.raises(RuntimeError, match="no attempt is running"):
             end()
 

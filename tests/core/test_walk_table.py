@@ -91,7 +91,9 @@ def test_a_single_profile_is_the_last_one(kind: ErrorKind) -> None:
     assert world.health("a/x")[0] == ("cooling" if cools else "open")
 
 
-@pytest.mark.parametrize("last", [K.UNKNOWN, K.OUTPUT_LIMIT, K.CONTENT_FILTER, K.BAD_REQUEST, K.CONTEXT_EXCEEDED], ids=str)
+@pytest.mark.parametrize(
+    "last", [K.UNKNOWN, K.OUTPUT_LIMIT, K.CONTENT_FILTER, K.BAD_REQUEST, K.CONTEXT_EXCEEDED], ids=str
+)
 def test_the_model_is_not_blamed_for_another_profiles_key(last: ErrorKind) -> None:
     """When the last profile failed in a way that says nothing of the model, the first one's bad key does not either."""
     world = World()
