@@ -81,7 +81,8 @@ class MemberCall:
         messages = native.history(request, vendor, providers, request.model)
         llm = configured_for(llm, request, is_whole=native.is_whole)
         kwargs = {**bound, **native.options}
-        stop = list(request.stop) or kwargs.pop("stop", None)
+        bound_stop = kwargs.pop("stop", None)
+        stop = list(request.stop) or bound_stop
         if request.tools:
             kwargs.update(_with_tools(llm, native.tools_for(request, vendor), request, native.strict, vendor))
         if isinstance(request.response_format, JSONObject):

@@ -317,7 +317,9 @@ class ChatFailover(FailoverSettings):
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         given = under_own_names(kwargs)
-        asked = given.get("model") or self.chain[0].name
+        asked = given.get("model")
+        if not asked or not isinstance(asked, str):  # what is no string is refused when the call is made
+            asked = self.chain[0].name
         if asked in (members := self.members):
             return {**members[asked].ls_params(stop), **self._ls_settings(given)}
         provider, name = self._engine.registry.resolve_model(asked)

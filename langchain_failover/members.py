@@ -121,7 +121,8 @@ class LangChainMember:
 
     def ls_params(self, stop: list[str] | None) -> LangSmithParams:
         """What LangSmith is told of the model."""
-        return self._llm._get_ls_params(stop, **self._kwargs)  # noqa: SLF001  # passed on
+        kwargs = {**self._kwargs, "stop": stop or self._kwargs.get("stop")}
+        return self._llm._get_ls_params(**kwargs)  # noqa: SLF001  # passed on
 
     def stream(self, request: LLMRequest) -> Generator[MemberChunk, None, None]:
         """The answer, sync."""

@@ -6,6 +6,7 @@ They are built once, at the end, from what the report and the classified errors 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from shared_core.errors import (
     ChainExhaustedError,
@@ -118,3 +119,5 @@ def _line(step: Step) -> str:
             return f"{where} skipped: {step.reason}"
         case WaitRecord():
             return f"waited {step.seconds:.1f} s: {step.reason}"
+        case _:
+            assert_never(step)

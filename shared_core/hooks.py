@@ -11,7 +11,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, assert_never
 
 from shared_core.errors import ErrorKind
 
@@ -58,6 +58,8 @@ class Notice:
                 return f"{where} is left alone for {self.seconds:.1f} s after {self.kind}"
             case "recovery":
                 return f"{where} answers again"
+            case _:
+                assert_never(self.event)
 
 
 Hook: TypeAlias = Callable[[Notice], Awaitable[None] | None]

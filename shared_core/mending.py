@@ -8,6 +8,7 @@ again, or None to move on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import assert_never
 
 from shared_core.chain import Target
 from shared_core.errors import ErrorKind, ProviderError
@@ -104,6 +105,8 @@ class Mending:
                 pause = self._wait(error, others, siblings)
             case "retry":
                 pause = self._repeat(error, seconds, others)
+            case other:
+                assert_never(other)
         if pause is None or (deadline is not None and now + pause[0] >= deadline):
             return None
         if self._policy.rule(error.kind).in_place == "retry" and not self._memory.budget.withdraw(now):

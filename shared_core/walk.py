@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, assert_never
 
 from shared_core.chain import Link, Profile, Target
 from shared_core.cooldown import Scoped
@@ -424,6 +424,8 @@ class Walk:
                 self._min_window = max(self._min_window, learnt.window or link.window or 0)
             case "next_model":
                 pass
+            case _:
+                assert_never(then)
         for profile in link.profiles[self._profile :]:
             self._skip(link, profile.name, Verdict(f"{link.name} failed: {error.kind}"), now)
         self._leave(now)

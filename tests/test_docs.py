@@ -22,7 +22,10 @@ def modules() -> list[str]:
 
 
 def examples(module: ModuleType) -> list[doctest.DocTest]:
-    return [test for test in doctest.DocTestFinder(exclude_empty=True).find(module) if test.examples]
+    """The module's examples, which may use what its package offers."""
+    package = importlib.import_module(module.__name__.rpartition(".")[0] or module.__name__)
+    found = doctest.DocTestFinder(exclude_empty=True).find(module, globs={**vars(package), **vars(module)})
+    return [test for test in found if test.examples]
 
 
 @pytest.mark.parametrize("name", modules())

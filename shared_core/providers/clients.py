@@ -16,11 +16,12 @@ import os
 import ssl
 import threading
 import weakref
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any
 
 import httpx
 
-__all__ = ["Clients"]
+__all__ = ["Clients", "closed_in_full"]
 
 # No cap on connections: an answer must not wait for another one's stream to end. Idle ones are kept for half a minute,
 # and few, since httpx walks through all of them at every request.
@@ -112,4 +113,18 @@ async def _until_loop_ends(client: httpx.AsyncClient) -> AsyncGenerator[None, No
     finally:
         # The loop is about to end: a connection that cannot be closed in order is dropped with it.
         with contextlib.suppress(Exception):
-            await client.aclose()
+            await closed_in_full(client.aclose())
+
+
+async def closed_in_full(closing: Coroutine[Any, Any, None]) -> None:
+    """Awaits `closing` to its end, also if the task is cancelled meanwhile; the cancellation is raised after it.
+
+    httpcore shields its own closing from anyio's cancellations, not from asyncio's: hit by one there, it would keep
+    the connection for ever, open and busy.
+    """
+    task = asyncio.ensure_future(closing)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

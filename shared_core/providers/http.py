@@ -23,7 +23,7 @@ from shared_core.errors import ConfigurationError, ErrorKind, FailoverError, Pro
 from shared_core.events import Failed, WireEvent
 from shared_core.history import prepare
 from shared_core.providers.base import Attempted, Decoder, Guard, HTTPCall, Vendor, Wire
-from shared_core.providers.clients import Clients
+from shared_core.providers.clients import Clients, closed_in_full
 from shared_core.scrub import MASK, cut, scrub
 
 __all__ = ["HTTPProvider"]
@@ -100,7 +100,7 @@ class HTTPProvider:
         try:
             request = self._request(client, attempted)
             response = await client.send(request, stream=True, follow_redirects=False)
-            async with aclosing(response):
+            try:
                 if not response.is_success:
                     raise self._refusal(response, await _asome(response), attempted)
                 decoder = self._decoder(response)
@@ -110,6 +110,8 @@ class HTTPProvider:
                         if not decoder.is_complete:
                             yield self._scrubbed(decoder.feed(chunk), attempted)
                 yield self._scrubbed(_end(decoder), attempted)
+            finally:
+                await closed_in_full(response.aclose())
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
             raise self._broken(error, attempted) from error
 
@@ -172,19 +174,19 @@ def _end(decoder: Decoder) -> Sequence[WireEvent]:
     return () if decoder.is_complete else decoder.end()
 
 
+# The body is read from the stream itself: httpx's own iterators close the response at its end, in the middle of a read
+# that may be cancelled. Decompression is asked for by nobody; it is done where a server does it all the same.
+
+
 def _chunks(response: httpx.Response) -> Iterator[bytes]:
-    return response.iter_raw() if _is_raw(response) else response.iter_bytes()
+    is_plain = "content-encoding" not in response.headers
+    return iter(cast("httpx.SyncByteStream", response.stream)) if is_plain else response.iter_bytes()
 
 
 def _achunks(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    chunks = response.aiter_raw() if _is_raw(response) else response.aiter_bytes()
+    is_plain = "content-encoding" not in response.headers
+    chunks = aiter(cast("httpx.AsyncByteStream", response.stream)) if is_plain else response.aiter_bytes()
     return cast("AsyncGenerator[bytes, None]", chunks)  # httpx types its generators as iterators
-
-
-def _is_raw(response: httpx.Response) -> bool:
-    # Decompression is asked for by nobody; it is done where a server does it all the same. A transport of the user's
-    # own (a mock, a cache) may hand over a response whose body is there already.
-    return "content-encoding" not in response.headers and not response.is_stream_consumed
 
 
 def _some(response: httpx.Response) -> bytes:

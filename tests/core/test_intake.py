@@ -91,8 +91,9 @@ def test_whoever_wants_the_whole_answer_sees_nothing_before_its_end() -> None:
     assert intake.feed([TextDelta(" you"), STOP]) == ()
     assert intake.has_content
     assert not intake.is_shown
+    assert intake.peek() == [TextDelta("Hi"), TextDelta(" you"), STOP]
     assert intake.rest() == [TextDelta("Hi"), TextDelta(" you"), STOP]
-    assert intake.rest() == []
+    assert intake.rest() == intake.peek() == []
 
 
 def test_progress_that_shows_nothing_is_not_shown() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from pydantic import SecretStr
 from shared_core.chain import Profile
 from shared_core.credentials import Credentials
 from shared_core.errors import ConfigurationError
+from shared_core.events import MemberChunk
 from shared_core.manager import FailoverManager
 from shared_core.providers.base import Vendor
+from shared_core.providers.models import ModelInfo, describe
 from shared_core.registry import ProviderRegistry, wire
 from shared_core.request import LLMRequest
 
@@ -160,6 +163,60 @@ def test_a_row_of_the_user_comes_before_ours() -> None:
 def test_every_wire_can_be_made(name: str) -> None:
     """Once."""
     assert wire(name) is wire(name)
+
+
+# Members
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model object of some framework, as far as names go."""
+
+    kind: str = "ChatOpenAI"
+    model: str = "gpt-4.1"
+    key: int = 1
+    vendor: str | None = "openai"
+    info: ModelInfo | None = None
+    tells_finish: bool = True
+
+    def stream(self, request: LLMRequest) -> Generator[MemberChunk, None, None]:
+        raise NotImplementedError
+
+    def astream(self, request: LLMRequest) -> AsyncGenerator[MemberChunk, None]:
+        raise NotImplementedError
+
+
+def test_a_member_is_a_provider_of_its_own() -> None:
+    """Named after its class; the same object keeps its name, another one gets a number."""
+    registry = ProviderRegistry()
+    assert registry.enrol(Member()) == "ChatOpenAI/gpt-4.1"
+    assert registry.enrol(Member()) == "ChatOpenAI/gpt-4.1"
+    assert registry.enrol(Member(key=2)) == "ChatOpenAI#2/gpt-4.1"
+    assert registry.enrol(Member(key=3)) == "ChatOpenAI#3/gpt-4.1"
+    assert registry.resolve_model("ChatOpenAI#2/gpt-4.1") == ("ChatOpenAI#2", "gpt-4.1")
+    assert registry.vendor("ChatOpenAI") is None
+    assert registry.member("ChatOpenAI#2") == Member(key=2)
+    assert registry.member("openai") is None
+
+
+def test_a_member_that_is_called_like_a_vendor_is_told_apart_by_its_model() -> None:
+    """`OpenAI/gpt-4.1` is the object, `OpenAI/gpt-4o` the vendor, in its own spelling."""
+    registry = ProviderRegistry()
+    assert registry.enrol(Member(kind="OpenAI")) == "OpenAI/gpt-4.1"
+    assert registry.resolve_model("OpenAI/gpt-4.1") == ("OpenAI", "gpt-4.1")
+    assert registry.resolve_model("OpenAI/gpt-4o") == ("openai", "gpt-4o")
+    assert registry.enrol(Member(kind="Mine")) == "Mine/gpt-4.1"
+    assert registry.resolve_model("Mine/other") == ("Mine", "other")
+    assert registry.enrol(Member(kind="groq")) == "groq#2/gpt-4.1"
+
+
+def test_a_member_says_itself_what_it_can() -> None:
+    """For others the table of models does."""
+    info = ModelInfo(context_window=5)
+    registry = ProviderRegistry()
+    registry.enrol(Member(info=info))
+    assert registry.info("ChatOpenAI", "gpt-4.1") is info
+    assert registry.info("openai", "gpt-4.1") == describe("openai", "gpt-4.1")
 
 
 # Keys

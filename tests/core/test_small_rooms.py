@@ -66,6 +66,21 @@ def test_a_gate_is_forgettable_after_its_memory() -> None:
     assert gate.is_forgettable(115, 100)
 
 
+def test_old_news_does_not_shut_an_open_gate_or_disturb_a_probe() -> None:
+    """Nothing of it changes."""
+    gate = Gate()
+    gate.shut(5, 10, K.AUTH, "no")
+    gate.take(15, "me", 5)
+    for _ in range(2):
+        assert gate.ignores(16, 4)
+        assert not gate.shut(16, 10, K.BALANCE, "old", started=4)
+        assert (gate.kind, gate.until, gate.hits) == (K.AUTH, 15, 1)
+        gate.answered("me")
+    assert gate.state(16) == "open"
+    assert not gate.ignores(16, 5)
+    assert not gate.ignores(16, None)
+
+
 def test_a_gate_remembers_why() -> None:
     """Kind and message of the newest failure."""
     gate = Gate()

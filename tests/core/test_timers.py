@@ -179,6 +179,30 @@ def test_a_guard_fires_once(clock: Clock, watchdog: Watchdog) -> None:
     assert calls == [1]
 
 
+def test_a_guard_that_is_released_at_the_last_moment_does_not_fire(clock: Clock, watchdog: Watchdog) -> None:
+    """Two are late at once, and the first that fires releases the other."""
+    fired: list[SyncGuard] = []
+    done = threading.Event()
+    one, two = SyncGuard(10), SyncGuard(10)
+
+    def interrupt(guard: SyncGuard, other: SyncGuard) -> None:
+        watchdog.release(other)
+        fired.append(guard)
+        done.set()
+
+    one.on_interrupt(lambda: interrupt(one, two))
+    two.on_interrupt(lambda: interrupt(two, one))
+    watchdog.watch(one)
+    watchdog.watch(two)
+    clock.now = 10
+    assert done.wait(PATIENCE)
+    third = SyncGuard(0)
+    third_fired = fires(third)
+    watchdog.watch(third)
+    assert third_fired.wait(PATIENCE)
+    assert len(fired) == 1
+
+
 def test_whoever_registers_too_late_is_interrupted_at_once() -> None:
     """The time was up before there was anything to interrupt."""
     guard = SyncGuard(0)

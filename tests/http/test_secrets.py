@@ -56,7 +56,7 @@ def test_an_echo_is_scrubbed(
     """A provider that says the key back leaves no trace of it: errors, causes, trail, logs, hooks, health, pickles."""
     sim.script("first", ECHOES[name])
     hooks = Hooks(on_attempt=told.append, on_failover=told.append, on_cooldown=told.append)
-    manager = make(profiles={"a": {"main": SecretStr(ODD), "second": SHAPED}}, hooks=hooks)
+    manager = make(profiles={"a": {"main": SecretStr(ODD)}}, hooks=hooks)
     request = asking()
     with pytest.raises(FailoverError) as caught:
         if is_async:
@@ -82,7 +82,7 @@ def test_an_echo_is_scrubbed(
         ]
     )
     assert leaks(seen) == []
-    assert sim.requests[0].key == ODD.partition(" ")[2] or sim.requests[0].headers["authorization"] == f"Bearer {ODD}"
+    assert sim.requests[0].headers["authorization"] == f"Bearer {ODD}"
 
 
 async def _acomplete(manager: FailoverManager, request: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -26,6 +27,20 @@ THINKING = {"type": "enabled", "budget_tokens": 1024}
 SIGNATURE = b"c2ltdWxhdGVkIHNpZ25hdHVyZQ=="
 
 
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Simulator]:
+    with Simulator() as running:
+        yield running
+
+
+@pytest.fixture
+def sim(provider: Simulator) -> Simulator:
+    """One provider for all tests, since the SDKs' clients take long to make, and know its address."""
+    provider.clear()
+    return provider
+
+
+@cache
 def entry(kind: str, model: str, sim: Simulator) -> Any:
     match kind:
         case "ChatOpenAI":
@@ -65,7 +80,7 @@ def invoke(llm: Any, history: list[BaseMessage]) -> AIMessage:
 
 def stream(llm: Any, history: list[BaseMessage]) -> AIMessage:
     first, *rest = llm.stream(history)
-    return AIMessage(**{**(first + rest).model_dump(exclude={"type", "tool_call_chunks", "chunk_position"})})
+    return AIMessage(**(first + rest).model_dump(exclude={"type", "tool_call_chunks", "chunk_position"}))
 
 
 @pytest.mark.parametrize("ask", [invoke, stream])

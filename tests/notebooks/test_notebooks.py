@@ -23,7 +23,7 @@ TRACES = re.compile(
     r"(?<![\w./~])/(home|root|Users|tmp|var|usr|opt|work|mnt|srv)/"  # paths
     r"|[A-Z]:\\\\|file://|site-packages|\.pyenv|\.venv"
     r"|127\.0\.0\.1|localhost:\d|0x[0-9a-f]{6,}"  # ports and addresses that are others each time
-    r"|Traceback|Error\s+Traceback|Warning:"
+    r"|Traceback|Warning:"
 )
 DURATION = re.compile(r"\d+\.\d+ s\b")
 
