@@ -79,7 +79,7 @@ class MemberCall:
         """
         native = Native.of(request)
         messages = native.history(request, vendor, providers, request.model)
-        llm = configured_for(llm, request, is_whole=native.is_whole)
+        llm = configured_for(llm, request, is_collected=native.is_collected)
         kwargs = {**bound, **native.options}
         bound_stop = kwargs.pop("stop", None)
         stop = list(request.stop) or bound_stop
@@ -137,7 +137,7 @@ class MemberCall:
         return {**self.kwargs, RUN: self.parent if run_id is None else replace(self.parent, run_id=run_id)}
 
 
-def configured_for(llm: BaseChatModel, request: LLMRequest, *, is_whole: bool = False) -> BaseChatModel:
+def configured_for(llm: BaseChatModel, request: LLMRequest, *, is_collected: bool = False) -> BaseChatModel:
     """The model with the settings of a call, on a copy; itself if it has them."""
     fields = type(llm).model_fields
     wanted = {name: getattr(request, name) for name in _SETTINGS if name in fields}
@@ -145,7 +145,7 @@ def configured_for(llm: BaseChatModel, request: LLMRequest, *, is_whole: bool = 
     if length is not None:
         wanted[length] = request.max_tokens
     changes = {name: value for name, value in wanted.items() if value is not None and getattr(llm, name) != value}
-    if is_whole and getattr(llm, "stream_usage", True) is None:
+    if is_collected and getattr(llm, "stream_usage", True) is None:
         changes["stream_usage"] = True  # who asks for a whole answer gets its tokens, and this one is streamed
     return llm.model_copy(update=changes) if changes else llm
 

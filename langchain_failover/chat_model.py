@@ -122,7 +122,7 @@ class ChatFailover(FailoverSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = prepare(self, messages, stop, kwargs, parent=ParentRun.of(run_manager), is_whole=True)
+        call = prepare(self, messages, stop, kwargs, parent=ParentRun.of(run_manager), is_collected=True)
         try:
             events = list(self._engine.stream(call.request, hold=True, policy=call.policy))
         except FailoverError as error:
@@ -136,7 +136,7 @@ class ChatFailover(FailoverSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = prepare(self, messages, stop, kwargs, parent=ParentRun.of(run_manager), is_whole=True)
+        call = prepare(self, messages, stop, kwargs, parent=ParentRun.of(run_manager), is_collected=True)
         try:
             stream = self._engine.astream(call.request, hold=True, policy=call.policy)
             events = [event async for event in stream]

@@ -19,6 +19,7 @@ from pydantic import InstanceOf
 from langchain_failover.members import LangChainMember, not_a_member, underlying
 from shared_core.errors import ConfigurationError
 from shared_core.registry import ProviderRegistry
+from shared_core.scrub import cut, scrub
 
 __all__ = ["Entry", "checked", "entry_from_value", "entry_value", "name_of"]
 
@@ -68,7 +69,8 @@ def _made(text: str) -> BaseChatModel:
         made = init_chat_model(text)
     except Exception as error:
         # A missing package, a missing key, an unknown provider: each integration has errors of its own.
-        problem = type(error).__name__ if hasattr(error, "errors") else str(error)  # pydantic's show what they refuse
+        # Pydantic's errors show the values that they refuse.
+        problem = type(error).__name__ if hasattr(error, "errors") else cut(scrub(str(error)))
         raise ConfigurationError(f"no chat model can be made of {text!r}: {problem}") from error
     if not isinstance(made, BaseChatModel):
         raise ConfigurationError(not_a_member(made))

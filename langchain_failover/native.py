@@ -34,7 +34,7 @@ class Native:
         strict: Whether arguments must follow the tools' schemas.
         options: Keywords of the call that are no settings of ours.
         parent: The run under which attempts appear.
-        is_whole: The answer is shown when it is whole.
+        is_collected: The answer is shown when it is whole; the member streams it all the same.
     """
 
     originals: Mapping[int, BaseMessage] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Native:
     strict: bool | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     parent: ParentRun = field(default_factory=ParentRun)
-    is_whole: bool = False
+    is_collected: bool = False
 
     @classmethod
     def of(cls, request: LLMRequest) -> Native:

@@ -64,10 +64,14 @@ def last_chunk(
         before: The chunk before it, if any.
         report: What happened.
     """
-    if held is None:
-        has_text = before is None or isinstance(before.message.content, str)
-        held = ChatGenerationChunk(message=AIMessageChunk(content="" if has_text else [], chunk_position="last"))
+    held = held or _closing_chunk(before)
     return ChatGenerationChunk(message=_trailed(held.message, report), generation_info=held.generation_info)
+
+
+def _closing_chunk(before: ChatGenerationChunk | None) -> ChatGenerationChunk:
+    """An empty last chunk: with it, LangChain takes the pieces of tool calls for whole."""
+    has_text = before is None or isinstance(before.message.content, str)
+    return ChatGenerationChunk(message=AIMessageChunk(content="" if has_text else [], chunk_position="last"))
 
 
 def member_result(events: Sequence[StreamEvent]) -> ChatResult | None:
@@ -82,7 +86,7 @@ def member_result(events: Sequence[StreamEvent]) -> ChatResult | None:
     merged = merge_chat_generation_chunks([as_chunk(generation) for generation in generations])
     if merged is None:
         return None
-    closed = merged if is_last(merged) else merged + last_chunk(None, merged, Report())
+    closed = merged if is_last(merged) else merged + _closing_chunk(merged)
     message = _trailed(message_chunk_to_message(closed.message), end.report)
     return ChatResult(generations=[ChatGeneration(message=message, generation_info=merged.generation_info)])
 

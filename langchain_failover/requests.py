@@ -54,7 +54,7 @@ def prepare(
     options: Mapping[str, Any],
     *,
     parent: ParentRun | None = None,
-    is_whole: bool = False,
+    is_collected: bool = False,
 ) -> Call:
     """The call that LangChain asks for.
 
@@ -64,7 +64,7 @@ def prepare(
         stop: Stop sequences of this call; None for the model's own.
         options: All other keywords of the call.
         parent: The run of this call, for members' attempts.
-        is_whole: The answer is shown when it is whole.
+        is_collected: The answer is shown when it is whole.
 
     Raises:
         ConfigurationError: An option cannot be read.
@@ -95,7 +95,7 @@ def prepare(
         messages=turns,
         model=model,
         fallback_models=(*fallbacks, *settings.names[1:]),
-        native=Native(originals, raw_tools, strict, given, parent or ParentRun(), is_whole),
+        native=Native(originals, raw_tools, strict, given, parent or ParentRun(), is_collected),
         stop=_names(stop),
         extra_headers={**settings.extra_headers, **headers},
         extra_body={**settings.extra_body, **given, **body},

@@ -29,7 +29,7 @@ def is_blocking(llm: LLM, method: str, *, is_whole: bool) -> bool:
     if not isinstance(llm, CustomLLM):
         return False
     name = f"a{method}" if is_whole else f"astream_{method}"
-    return getattr(type(llm), name, None) is getattr(CustomLLM, name, None)
+    return next((cls for cls in type(llm).__mro__ if name in vars(cls)), None) is CustomLLM
 
 
 async def beside(items: Generator[_Item, None, None]) -> AsyncGenerator[_Item, None]:

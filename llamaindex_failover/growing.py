@@ -122,7 +122,7 @@ class Growing:
                 self._call(event)
             case MemberChunk():
                 self._text += event.text
-                self._said = event.chunk
+                self._said = event.chunk or self._said
                 return
             case Restart():
                 self._begin()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
-from contextlib import aclosing, closing, contextmanager
+from contextlib import aclosing, contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -26,8 +26,8 @@ from llama_index.core.llms.llm import LLM
 from llama_index_instrumentation.span import active_span_id
 
 from llamaindex_failover.blocking import beside, is_blocking
-from llamaindex_failover.growing import Response
 from llamaindex_failover.histories import suited
+from llamaindex_failover.holding import aholding, holding
 from llamaindex_failover.native import Native, keywords
 from llamaindex_failover.readings import Reading
 from llamaindex_failover.retries import Quiet
@@ -126,10 +126,11 @@ class LLMMember:
                 try:
                     with _under(native.span):
                         answer = asked.of(llm, "stream_")
-                    with closing(_closable(answer)) as responses:
+                    with holding(answer) as responses:
                         for response in responses:
                             has_begun = True
                             yield reading.of(response)
+                    yield reading.end()
                 except NotImplementedError:
                     if has_begun:
                         raise
@@ -137,7 +138,7 @@ class LLMMember:
                     return
             with _under(native.span):
                 answer = asked.of(llm)
-            yield reading.of(answer, is_whole=True)
+            yield reading.whole(answer)
         finally:
             self._quiet.keep(llm)
 
@@ -158,10 +159,11 @@ class LLMMember:
                 try:
                     with _under(native.span):
                         answer = await asked.of(llm, "astream_")
-                    async with aclosing(_aclosable(answer)) as responses:
+                    async with aholding(answer) as responses:
                         async for response in responses:
                             has_begun = True
                             yield reading.of(response)
+                    yield reading.end()
                 except NotImplementedError:
                     if has_begun:
                         raise
@@ -169,7 +171,7 @@ class LLMMember:
                     return
             with _under(native.span):
                 answer = await asked.of(llm, "a")
-            yield reading.of(answer, is_whole=True)
+            yield reading.whole(answer)
         finally:
             self._quiet.keep(llm)
 
@@ -293,24 +295,3 @@ def _under(span: str | None) -> Iterator[None]:
         yield
     finally:
         active_span_id.reset(token)
-
-
-def _closable(answer: Any) -> Generator[Response, None, None]:
-    """The responses of a stream; of classes that give a whole answer or a plain iterator instead as well."""
-    if isinstance(answer, Generator):
-        return answer
-    return (response for response in ([answer] if hasattr(answer, "raw") else answer))
-
-
-def _aclosable(answer: Any) -> AsyncGenerator[Response, None]:
-    if isinstance(answer, AsyncGenerator):
-        return answer
-
-    async def responses() -> AsyncGenerator[Response, None]:
-        if hasattr(answer, "raw"):
-            yield answer
-            return
-        async for response in answer:
-            yield response
-
-    return responses()

@@ -9,6 +9,7 @@ Invariants: a response counts as content only for what is new in it, so that one
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,33 +29,54 @@ _OUTPUT = ("completion_tokens", "output_tokens", "candidates_token_count", "outp
 class Reading:
     """Reads the responses of one attempt, in order.
 
+    How the answer ended and what it took stands on one of the last responses, so that it is looked for only at the
+    end: this is done for each piece of each answer.
+
     Args:
         origin: Name of the vendor that makes them, if known.
     """
 
-    __slots__ = ("_calls", "_length", "_origin", "_others", "_thoughts")
+    __slots__ = ("_calls", "_last", "_length", "_origin", "_others", "_thoughts")
 
     def __init__(self, origin: str | None) -> None:
         self._origin = origin
+        self._last: deque[Response] = deque(maxlen=4)
         self._length = 0
         self._thoughts = 0
         self._calls: list[Any] = []
         self._others = 0
 
-    def of(self, response: Response, *, is_whole: bool = False) -> MemberChunk:
-        """The response, with what the engine needs to see of it."""
-        text = _text(response) if is_whole else self._new_text(response)
-        has_content, has_tool_call = bool(text), False
-        if isinstance(response, ChatResponse):
-            has_other, has_tool_call = self._look(response)
-            has_content = has_content or has_other or has_tool_call
+    def of(self, response: Response) -> MemberChunk:
+        """One response of a stream, with what is new in it."""
+        self._last.append(response)
+        text = self._new_text(response)
+        has_other = has_call = False
+        if not text and isinstance(response, ChatResponse):
+            has_other, has_call = self._look(response)
+        return MemberChunk(Said(response, self._origin), text, bool(text) or has_other or has_call, has_call)
+
+    def end(self) -> MemberChunk:
+        """The end of a stream: how it ended and what it took, with no response of its own."""
         finish = usage = None
-        with contextlib.suppress(Exception):  # `raw` is anything at all
-            finish = _finish(response)
-            usage = _usage(response)
-        if is_whole and finish is None:
-            finish = Finish("other", "")  # nothing of a whole answer can be missing
-        return MemberChunk(Said(response, self._origin), text, has_content, has_tool_call, finish, usage)
+        has_call = False
+        for response in reversed(self._last):
+            with contextlib.suppress(Exception):  # `raw` is anything at all
+                finish = finish or _finish(response)
+                usage = usage or _usage(response)
+        if self._last and isinstance(last := self._last[-1], ChatResponse):
+            has_call = self._look(last)[1]
+        return MemberChunk(None, has_content=has_call, has_tool_call=has_call, finish=finish, usage=usage)
+
+    def whole(self, response: Response) -> MemberChunk:
+        """A whole answer."""
+        self._last.append(response)
+        text = _text(response)
+        has_other, has_call = self._look(response) if isinstance(response, ChatResponse) else (False, False)
+        end = self.end()
+        # Without a word of how it ended, nothing of a whole answer can be missing all the same.
+        finish = end.finish or Finish("other", "")
+        said = Said(response, self._origin)
+        return MemberChunk(said, text, bool(text) or has_other or has_call, has_call, finish, end.usage)
 
     def _new_text(self, response: Response) -> str:
         """What is new of the text; classes that give no deltas give the text so far."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from contextlib import aclosing, closing
-from typing import TypeVar
+from contextlib import aclosing, suppress
+from typing import TypeAlias, TypeVar, assert_never
 
 from shared_core.decisions import Attempt, GiveUp, Wait
 from shared_core.events import StreamEvent, WireEvent
@@ -23,6 +23,8 @@ __all__ = ["adrive", "drive"]
 
 _watchdog = Watchdog()
 _Stream = TypeVar("_Stream")
+_Batches: TypeAlias = Generator[Sequence[WireEvent], None, None]
+_AsyncBatches: TypeAlias = AsyncGenerator[Sequence[WireEvent], None]
 
 
 def drive(journey: Journey, *, sleep: Callable[[float], object] = time.sleep) -> Generator[StreamEvent, None, None]:
@@ -47,6 +49,8 @@ def drive(journey: Journey, *, sleep: Callable[[float], object] = time.sleep) ->
                         tell(journey.notices(), journey.hooks)
                         yield from last
                         return
+                case _:
+                    assert_never(decision)
     finally:
         journey.leave()
 
@@ -60,7 +64,7 @@ def _attempt(journey: Journey, attempt: Attempt) -> Generator[StreamEvent, None,
         opened = _opened(journey, progress, lambda: journey.door.open(attempt, request, journey.note, guard))
         if opened is None:
             return
-        with closing(opened) as batches:
+        with _Closing(opened) as batches:
             while True:
                 began = clock()
                 guard.limit = _by_watchdog(progress, began)
@@ -86,6 +90,34 @@ def _attempt(journey: Journey, attempt: Attempt) -> Generator[StreamEvent, None,
     finally:
         journey.guard = None
         _watchdog.release(guard)
+
+
+class _Closing:
+    """Closes a provider's stream; what that raises changes neither why its attempt ended nor what the caller gets."""
+
+    def __init__(self, batches: _Batches) -> None:
+        self._batches = batches
+
+    def __enter__(self) -> _Batches:
+        return self._batches
+
+    def __exit__(self, *_error: object) -> None:
+        with suppress(Exception):
+            self._batches.close()
+
+
+class _AsyncClosing:
+    """The same, async. Not written as a generator, which the end of the loop would close beside the stream itself."""
+
+    def __init__(self, batches: _AsyncBatches) -> None:
+        self._batches = batches
+
+    async def __aenter__(self) -> _AsyncBatches:
+        return self._batches
+
+    async def __aexit__(self, *_error: object) -> None:
+        with suppress(Exception):
+            await self._batches.aclose()
 
 
 def _by_watchdog(progress: Progress, now: float) -> float:
@@ -128,6 +160,8 @@ async def adrive(journey: Journey) -> AsyncGenerator[StreamEvent, None]:
                         for event in last:
                             yield event
                         return
+                case _:
+                    assert_never(decision)
     finally:
         journey.leave()
 
@@ -140,7 +174,7 @@ async def _aattempt(journey: Journey, attempt: Attempt) -> AsyncGenerator[Stream
         opened = _opened(journey, progress, lambda: journey.door.aopen(attempt, request, journey.note))
         if opened is None:
             return
-        async with aclosing(opened) as batches:
+        async with _AsyncClosing(opened) as batches:
             while True:
                 began = clock()
                 raised: Exception | None = None

@@ -192,8 +192,11 @@ class FailoverManager:
             raise ConfigurationError("LLM request has no model resolved")
         wanted = needs(request)
         links: dict[str, Link] = {}
+        is_whole = bool(getattr(request.native, "is_whole", False))
         for name in names:
             link = self._link(name, wanted)
+            if is_whole and self.registry.member(link.provider) is not None:
+                link = replace(link, thinks_silently=True)
             links.setdefault(link.name, link)
         return tuple(links.values())
 

@@ -47,6 +47,7 @@ class Memory:
             self.health.reset(model)
             if model is None:
                 self.budget.reset()
+                self.hedges.reset()
                 self.cooldowns.reset()
                 self._learnt.clear()
                 return

@@ -86,7 +86,8 @@ class LLMRequest:
         extra_body: Further fields of the request body, merged in last and sent as they are.
         extra_headers: Further HTTP headers.
         deadline: Seconds for the whole call, instead of the policy's.
-        native: The call in its framework's own objects, for members of that framework; meaningless to all others.
+        native: The call in its framework's own objects, for members of that framework; meaningless to all others. If
+            it has an `is_whole` that is true, members answer in one piece, and are silent until then.
     """
 
     messages: tuple[Message, ...] = ()

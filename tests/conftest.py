@@ -6,6 +6,6 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("quick", deadline=None)
 settings.register_profile(
-    "thorough", deadline=None, max_examples=3000, stateful_step_count=80, suppress_health_check=list(HealthCheck)
+    "thorough", deadline=None, max_examples=1000, stateful_step_count=60, suppress_health_check=list(HealthCheck)
 )
 settings.load_profile("quick")

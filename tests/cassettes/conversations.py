@@ -24,20 +24,21 @@ _WEATHER = Tool(
     {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 )
 
-RECORDER = vcr.VCR(
-    cassette_library_dir=str(Path(__file__).parent),
-    path_transformer=vcr.VCR.ensure_suffix(".yaml"),
-    filter_headers=["authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie", "user-agent"],
-    before_record_response=lambda response: _without_cookies(response),
-    match_on=["method", "path", "query", "body"],
-    record_mode="none",
-)
-"""How cassettes are kept: without keys, cookies, and without the host, which is another on each machine."""
-
 
 def _without_cookies(response: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
     kept = {name: value for name, value in response["headers"].items() if name.lower() != "set-cookie"}
     return {**response, "headers": kept}
+
+
+RECORDER = vcr.VCR(
+    cassette_library_dir=str(Path(__file__).parent),
+    path_transformer=vcr.VCR.ensure_suffix(".yaml"),
+    filter_headers=["authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie", "user-agent"],
+    before_record_response=_without_cookies,
+    match_on=["method", "path", "query", "body"],
+    record_mode="none",
+)
+"""How cassettes are kept: without keys, cookies, and without the host, which is another on each machine."""
 
 
 def asking(name: str, model: str = "gpt-4.1-mini") -> LLMRequest:

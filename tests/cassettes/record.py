@@ -31,7 +31,7 @@ def mock_server() -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [*SERVER, "--port", str(port), "--fixtures", str(HERE / "provider.json"), "--strict"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:  # noqa: S603 - the command above
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         try:
             _wait_for(port)
             yield f"http://127.0.0.1:{port}/v1"

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from shared_core.chain import Link, Profile, Target
+from shared_core.decisions import Attempt, GiveUp, Wait
 from shared_core.errors import ErrorKind, FailoverError, ProviderError
 from shared_core.events import Usage
 from shared_core.memory import Memory
 from shared_core.policy import FailoverPolicy
 from shared_core.report import SkipRecord
-from shared_core.walk import Attempt, GiveUp, Wait, Walk
+from shared_core.walk import Walk
 
 MOST_STEPS = 400
 """More decisions than any walk of these tests may need."""
@@ -30,7 +31,7 @@ def link(name: str, *profiles: str | Profile, **more: Any) -> Link:
     """`provider/model` under these profiles; "default" if none is given."""
     provider, _, model = name.partition("/")
     made = tuple(Profile(each) if isinstance(each, str) else each for each in profiles)
-    return Link(provider, model, **({"profiles": made} if made else {}), **more)
+    return Link(provider, model, made or (Profile("default"),), **more)
 
 
 def name_of(target: Target) -> str:
@@ -176,12 +177,11 @@ class Call:
             case Wait(seconds):
                 self.waits.append(seconds)
                 self.world.later(seconds)
-                said = f"wait {seconds:.4g}"
+                self.trail.append(f"wait {seconds:.4g}")
             case GiveUp(given):
                 self.error = given
-                said = type(given).__name__
-        self.trail.append(said)
-        return said
+                self.trail.append(type(given).__name__)
+        return self.trail[-1]
 
     def begin(self) -> Call:
         """Goes on to the next attempt, which is left running."""

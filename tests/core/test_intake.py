@@ -161,7 +161,7 @@ events = st.lists(
 
 @given(events, st.data())
 def test_how_events_are_cut_into_batches_does_not_matter(sequence: list[WireEvent], data: st.DataObject) -> None:
-    """What is shown in the end is the same, but for content that comes together with the failure before any was shown."""
+    """What is shown is the same, but for content that comes together with the failure before any was shown."""
     shown, one_by_one = [], Intake(hold=False)
     for event in sequence:
         shown += one_by_one.feed([event])

@@ -1,9 +1,9 @@
-"""Properties of whole histories: gates, cooldowns and health under any sequence of events, and walks that interleave."""
+"""Properties of whole histories: gates, cooldowns and health under any sequence of events; walks that interleave."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from shared_core.chain import Link, Profile
 from shared_core.cooldown import Cooldowns, Scoped
+from shared_core.decisions import Attempt, GiveUp, Wait
 from shared_core.errors import (
     ChainExhaustedError,
     ErrorKind,
@@ -24,7 +25,7 @@ from shared_core.memory import Memory
 from shared_core.policy import RULES, FailoverPolicy
 from shared_core.report import AttemptRecord, SkipRecord
 from shared_core.verdict import judge_link, judge_profile
-from shared_core.walk import Attempt, GiveUp, Wait, Walk
+from shared_core.walk import Walk
 
 K = ErrorKind
 EXAMPLES = settings.get_profile(settings.get_current_profile_name()).max_examples
@@ -199,6 +200,29 @@ class Trip:
 
 
 chains = st.lists(st.integers(0, 5), min_size=1, max_size=6, unique=True)
+errors = st.builds(
+    ProviderError,
+    st.just("no"),
+    kind=st.sampled_from(list(K)),
+    retry_after=st.sampled_from([None, None, 1e-6, 1.0, 2.5, 60.0]),
+    ceiling=st.sampled_from([None, 500, 2000]),
+    scope=st.sampled_from(["model", "account"]),
+    is_timeout=st.booleans(),
+    is_sum=st.booleans(),
+    parameter=st.sampled_from([None, "temperature", "top_p", "tools"]),
+)
+actions = st.dictionaries(
+    st.sampled_from(list(K)), st.sampled_from(["next_profile", "next_model", "larger_window", "raise"]), max_size=3
+)
+policies = st.builds(
+    FailoverPolicy,
+    fail_fast=st.booleans(),
+    retry_reserve=st.sampled_from([0.0, 1.0, 10.0]),
+    failure_memory=st.sampled_from([0.0, 300.0]),
+    min_cooldown=st.sampled_from([0.0, 5.0]),
+    deadline=st.sampled_from([None, None, 5.0, 60.0]),
+    actions=actions,
+)
 
 
 class WalkMachine(RuleBasedStateMachine):
@@ -207,26 +231,10 @@ class WalkMachine(RuleBasedStateMachine):
     @initialize(
         profiles=st.lists(st.integers(1, 3), min_size=6, max_size=6),
         windows=st.lists(st.sampled_from([None, 8_000, 32_000]), min_size=6, max_size=6),
-        fail_fast=st.booleans(),
-        reserve=st.sampled_from([0.0, 1.0, 10.0]),
-        memory=st.sampled_from([0.0, 300.0]),
-        bounds=st.sampled_from([0.0, 5.0]),
-        deadline=st.sampled_from([None, None, 5.0, 60.0]),
-        actions=st.dictionaries(
-            st.sampled_from(list(K)),
-            st.sampled_from(["next_profile", "next_model", "larger_window", "raise"]),
-            max_size=3,
-        ),
+        policy=policies,
     )
-    def a_world(self, profiles, windows, fail_fast, reserve, memory, bounds, deadline, actions) -> None:  # noqa: ANN001
-        self.policy = FailoverPolicy(
-            fail_fast=fail_fast,
-            retry_reserve=reserve,
-            failure_memory=memory,
-            min_cooldown=bounds,
-            deadline=deadline,
-            actions=actions,
-        )
+    def a_world(self, profiles: list[int], windows: list[int | None], policy: FailoverPolicy) -> None:
+        self.policy = policy
         self.memory = Memory(self.policy)
         self.now = 1000.0
         self.models = [
@@ -280,11 +288,11 @@ class WalkMachine(RuleBasedStateMachine):
         assert trip.steps < 300, "the walk does not end"
         match decision:
             case Attempt(target=target):
+                trip.running, trip.started, trip.has_content = decision, self.now, False
                 assert (target.link.name, target.profile.name) in free, "asked while it was shut"
                 assert trip.deadline is None or self.now < trip.deadline
                 assert decision.first_token_timeout > 0
                 assert trip.deadline is None or self.now + decision.first_token_timeout <= trip.deadline + 1e-6
-                trip.running, trip.started, trip.has_content = decision, self.now, False
                 trip.permits = list(trip.walk._permits)
             case Wait(seconds):
                 assert 0 < seconds <= self.policy.patience
@@ -330,43 +338,10 @@ class WalkMachine(RuleBasedStateMachine):
         assert trip.walk.report.attempts[-1].outcome == "succeeded"
 
     @precondition(lambda self: self.running())
-    @rule(
-        data=st.data(),
-        kind=st.sampled_from(list(K)),
-        seconds=SECONDS,
-        stated=st.sampled_from([None, None, 1e-6, 1.0, 2.5, 60.0]),
-        ceiling=st.sampled_from([None, 500, 2000]),
-        scope=st.sampled_from(["model", "account"]),
-        is_timeout=st.booleans(),
-        is_sum=st.booleans(),
-        parameter=st.sampled_from([None, "temperature", "top_p", "tools"]),
-        may_go_on=st.booleans(),
-    )
-    def a_failure(
-        self,
-        data,
-        kind,
-        seconds,
-        stated,
-        ceiling,
-        scope,
-        is_timeout,
-        is_sum,
-        parameter,
-        may_go_on,  # noqa: ANN001
-    ) -> None:
+    @rule(data=st.data(), error=errors, seconds=SECONDS, may_go_on=st.booleans())
+    def a_failure(self, data: st.DataObject, error: ProviderError, seconds: float, may_go_on: bool) -> None:
         trip = self.pick(data, self.running())
         self.now += seconds
-        error = ProviderError(
-            "no",
-            kind=kind,
-            retry_after=stated,
-            ceiling=ceiling,
-            scope=scope,
-            is_timeout=is_timeout,
-            is_sum=is_sum,
-            parameter=parameter,
-        )
         shown = None
         if trip.has_content:
             shown = trip.shown = (trip.shown or "") + "text"
@@ -387,12 +362,14 @@ class WalkMachine(RuleBasedStateMachine):
         trip.running, trip.end = None, "abandoned"
 
     @precondition(lambda self: hasattr(self, "models"))
-    @rule(index=st.integers(0, 4))
-    def a_key_changes(self, index: int) -> None:
-        link = self.models[index]
-        first, *rest = link.profiles
-        changed = Profile(first.name, f"{first.fingerprint}+")
-        self.models[index] = Link(link.provider, link.model, (changed, *rest), window=link.window)
+    @rule(provider=st.sampled_from(["a", "b"]))
+    def a_key_changes(self, provider: str) -> None:
+        """The first profile of a provider, for all its models."""
+        for index, link in enumerate(self.models):
+            if link.provider == provider:
+                first, *rest = link.profiles
+                changed = Profile(first.name, f"{first.fingerprint}+")
+                self.models[index] = replace(link, profiles=(changed, *rest))
 
     @precondition(lambda self: hasattr(self, "memory"))
     @rule(index=st.integers(0, 4), what=st.sampled_from(["disable", "enable", "reset"]))

@@ -365,7 +365,7 @@ def test_the_chain_is_request_then_fallbacks_then_manager() -> None:
 
 def test_an_empty_chain_is_an_error() -> None:
     """In the words that users know."""
-    with pytest.raises(ConfigurationError, match="^LLM request has no model resolved$"):
+    with pytest.raises(ConfigurationError, match=r"^LLM request has no model resolved$"):
         chain(FailoverManager(), "  ")
 
 

@@ -23,7 +23,7 @@ def test_the_delay_doubles_and_is_held_to_its_maximum() -> None:
 
 
 def test_the_jitter_is_a_share_of_the_delay_that_hangs_on_the_attempt() -> None:
-    """clamped · jitter · (attempt · 0.31 mod 1), so that it can be tested."""
+    """It is clamped · jitter · (attempt · 0.31 mod 1), so that it can be tested."""
     assert backoff_delay(0) == 0.4
     assert backoff_delay(1) == pytest.approx(0.8 * (1 + 0.1 * 0.31))
     assert backoff_delay(4) == pytest.approx(6.4 * (1 + 0.1 * 0.24))
@@ -46,7 +46,8 @@ def test_defaults() -> None:
     assert (policy.min_cooldown, policy.max_cooldown, policy.balance_cooldown) == (5, 300, 900)
     assert (policy.failure_memory, policy.max_model_cooldown, policy.deadline) == (300, 3600, None)
     assert (policy.retry_budget, policy.retry_reserve, policy.fail_fast) == (0.2, 10, False)
-    assert (policy.mid_stream, policy.cooldown_scope) == ("raise", "model")
+    assert (policy.mid_stream, policy.cooldown_scope, policy.linger) == ("raise", "model", 1)
+    assert (policy.hedge_after, policy.hedge_budget) == (None, 0.05)
     assert dict(policy.model_cooldowns) == {
         K.RATE_LIMIT: 30,
         K.TRANSIENT: 10,

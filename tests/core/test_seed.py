@@ -81,7 +81,7 @@ def test_a_401_is_an_auth_error() -> None:
 
 
 def test_a_cooldown_belongs_to_a_pair_of_provider_and_profile() -> None:
-    """ "kimi" under "default" is not "deepseek" under "default"."""
+    """Each counts by itself, though both are called "default"."""
     world = World()
     world.call("kimi/k2").play({"kimi/k2": fails(K.AUTH)})
     cooldowns = world.memory.cooldowns

@@ -120,6 +120,15 @@ def test_the_model_is_free_when_its_first_profile_is() -> None:
     assert call.error.retry_after == 20.0  # type: ignore[union-attr]
 
 
+def test_an_outages_stated_wait_is_not_cut_by_a_key() -> None:
+    """A 503 that says a minute means a minute, though the key happens to cool for less."""
+    world = World()
+    call = world.call("a/x").begin()
+    world.call("a/z").begin().ends(fails(K.AUTH, seconds=0))
+    call.ends(fails(K.TRANSIENT, retry_after=60, seconds=0))
+    assert world.health("a/x") == ("cooling", 60.0)
+
+
 def test_a_models_cooldown_doubles_up_to_an_hour() -> None:
     """Ten seconds, twenty, forty … one hour."""
     world = World(transient_backoffs=(), failure_memory=1e6)
@@ -518,7 +527,9 @@ def test_reset_clears_everything() -> None:
     world.call("b/y").play({"b/y": fails(K.AUTH, seconds=0)})
     world.memory.health.disable("c/z", "because")
     world.memory.learnt("a/x").refused_output(100, 50)
+    world.memory.hedges.withdraw(world.now)
     world.memory.reset()
+    assert world.memory.hedges.tokens == 2
     assert world.cooling() == {}
     assert world.memory.budget.tokens == 1
     assert world.memory.learnt("a/x").ceiling is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from shared_core.chain import Profile
@@ -114,7 +116,7 @@ def test_the_most_actionable_cause_is_named_first() -> None:
 def test_the_order_of_actionability() -> None:
     """What the caller can mend, then a person, then time."""
     ranked = [K.CONTEXT_EXCEEDED, K.AUTH, K.BALANCE, K.MODEL_MISSING, K.RATE_LIMIT, K.TRANSIENT, K.UNKNOWN]
-    for better, worse in zip(ranked, ranked[1:], strict=False):
+    for better, worse in pairwise(ranked):
         for script in ({"a/x": fails(better), "b/y": fails(worse)}, {"a/x": fails(worse), "b/y": fails(better)}):
             call = World(transient_backoffs=()).call("a/x", "b/y").play(script)
             assert call.error.kind is better, (better, worse)  # type: ignore[union-attr]

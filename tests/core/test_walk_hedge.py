@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from shared_core.decisions import Hedge
 from shared_core.errors import ErrorKind
 from shared_core.events import Usage, added
-from shared_core.walk import Hedge
 from tests.core.player import Call, World, answers, fails, link
 
 K = ErrorKind

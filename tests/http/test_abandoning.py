@@ -59,7 +59,9 @@ async def cancelled_at(number: int, story: Callable[[], Coroutine[Any, Any, Any]
     return False
 
 
-async def everywhere(story: Callable[[], Coroutine[Any, Any, Any]], check: Callable[[], Coroutine[Any, Any, Any]]) -> int:
+async def everywhere(
+    story: Callable[[], Coroutine[Any, Any, Any]], check: Callable[[], Coroutine[Any, Any, Any]]
+) -> int:
     """Cancels `story` at each suspension in turn until it gets through; how often it was cancelled."""
     for number in range(1, MANY):
         if not await cancelled_at(number, story):
@@ -205,9 +207,13 @@ class TestClosed:
     def test_an_error_of_the_callers(self, sim: Simulator, manager: FailoverManager) -> None:
         """What the caller's own code raises while it reads is not the target's failure."""
         sim.script("first", Reply("Alpha beta gamma"))
+
+        def divide() -> None:
+            for event in manager.stream(asking("a/first", "b/second")):
+                raise ZeroDivisionError(event)
+
         with pytest.raises(ZeroDivisionError):
-            for _ in manager.stream(asking("a/first", "b/second")):
-                raise ZeroDivisionError
+            divide()
         gc.collect()
         assert len(sim.requests) == 1
         self.is_clean(manager)
@@ -266,4 +272,3 @@ async def test_a_providers_timeout_is_no_cancel(sim: Simulator, make: Maker) -> 
     assert task.cancelling() == 0
     assert answer.report.attempts[0].kind is ErrorKind.TRANSIENT
     await manager.aclose()
-

@@ -189,7 +189,9 @@ class TestOwnClients:
 
     def test_a_transport_of_ones_own(self, make: Maker) -> None:
         """`httpx.MockTransport` and its like stand in for the network."""
-        chunk = 'data: {"choices":[{"index":0,"delta":{"content":"Mocked"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+        chunk = (
+            'data: {"choices":[{"index":0,"delta":{"content":"Mocked"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+        )
 
         def answer(request: httpx.Request) -> httpx.Response:
             assert request.headers["authorization"] == f"Bearer {KEY}"
@@ -212,9 +214,7 @@ class TestOwnClients:
             assert manager.complete(asking()).text == ECHO
         assert sim.requests[0].headers["host"] == "provider.invalid"
 
-    def test_a_proxy_of_the_environment(
-        self, sim: Simulator, make: Maker, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_proxy_of_the_environment(self, sim: Simulator, make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
         """The usual variables are honoured."""
         monkeypatch.setenv("HTTP_PROXY", sim.url)
         manager = make(base_urls={"a": "http://provider.invalid/v1"})
@@ -290,7 +290,7 @@ PROGRAMS = {
 def test_a_program_ends_without_a_word(name: str, sim: Simulator) -> None:
     """A whole program in development mode, where every warning is an error, ends without any."""
     sim.script("first", Reply("Alpha beta gamma"))
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", BEFORE + textwrap.dedent(PROGRAMS[name])],
         env={**os.environ, "ADDRESS": sim.base_url},
         capture_output=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -15,15 +14,17 @@ import pytest
 
 from shared_core.errors import FailoverError
 from shared_core.events import End
+from shared_core.manager import FailoverManager
+from shared_core.request import LLMRequest
 from shared_core.simulator import Fault, Reply, Simulator
 from tests.http.conftest import Maker, asking
 
 DESCRIPTORS = Path("/proc/self/fd")
 
 
-def counted(manager: object, model: str) -> tuple[int, int]:
+def counted(manager: FailoverManager, model: str) -> tuple[int, int]:
     """Attempts and successes of a model."""
-    (found,) = [one for one in manager.health().models if one.model == model]  # type: ignore[attr-defined]
+    (found,) = [one for one in manager.health().models if one.model == model]
     return found.attempts, found.successes
 
 
@@ -68,8 +69,8 @@ def test_fifty_threads(sim: Simulator, make: Maker) -> None:
     assert counted(manager, "a/first") == (len(sim.requests_for("first")), 0)
 
 
-async def _acomplete(manager: object, request: object) -> str | None:
-    answer = await manager.acomplete(request)  # type: ignore[attr-defined]
+async def _acomplete(manager: FailoverManager, request: LLMRequest) -> str | None:
+    answer = await manager.acomplete(request)
     return answer.report.model
 
 
@@ -118,7 +119,7 @@ def test_nothing_is_left_behind(sim: Simulator, make: Maker) -> None:
         manager.close()
         sim.wait_for(lambda: sim.connections.open == 0)
         gc.collect()
-        return threading.active_count(), len(os.listdir(DESCRIPTORS))
+        return threading.active_count(), len(list(DESCRIPTORS.iterdir()))
 
     call(0)
     asyncio.run(acalls(1))

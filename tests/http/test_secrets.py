@@ -16,6 +16,7 @@ from shared_core.errors import ChainExhaustedError, ErrorKind, FailoverError
 from shared_core.hooks import Hooks, Notice
 from shared_core.manager import FailoverManager
 from shared_core.providers.base import Vendor
+from shared_core.request import LLMRequest
 from shared_core.simulator import Fault, Simulator
 from tests.http.conftest import Maker, asking
 
@@ -58,11 +59,9 @@ def test_an_echo_is_scrubbed(
     hooks = Hooks(on_attempt=told.append, on_failover=told.append, on_cooldown=told.append)
     manager = make(profiles={"a": {"main": SecretStr(ODD)}}, hooks=hooks)
     request = asking()
+    ask = _asked_in_a_loop if is_async else FailoverManager.complete
     with pytest.raises(FailoverError) as caught:
-        if is_async:
-            asyncio.run(_acomplete(manager, request))
-        else:
-            manager.complete(request)
+        ask(manager, request)
     error = caught.value
     seen = "\n".join(
         [
@@ -85,8 +84,11 @@ def test_an_echo_is_scrubbed(
     assert sim.requests[0].headers["authorization"] == f"Bearer {ODD}"
 
 
-async def _acomplete(manager: FailoverManager, request: Any) -> None:
-    await manager.acomplete(request)
+def _asked_in_a_loop(manager: FailoverManager, request: LLMRequest) -> None:
+    async def ask() -> None:
+        await manager.acomplete(request)
+
+    asyncio.run(ask())
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ def test_a_broken_transport_that_quotes_it(make: Maker) -> None:
 def test_a_key_that_vanished_between_two_looks(sim: Simulator, make: Maker) -> None:
     """A key function that fails when the call is made fails that target, and the walk goes on."""
     keys = ["key-main"]
-    manager = make(profiles={"a": {"main": lambda: keys.pop()}})
+    manager = make(profiles={"a": {"main": keys.pop}})
     answer = manager.complete(asking("a/first", "b/second"))
     assert answer.report.model == "b/second"
     assert answer.report.attempts[0].kind is ErrorKind.AUTH
@@ -147,7 +149,7 @@ def test_a_key_that_vanished_between_two_looks(sim: Simulator, make: Maker) -> N
 def test_the_same_async(sim: Simulator, make: Maker) -> None:
     """The same, async."""
     keys = ["key-main"]
-    manager = make(profiles={"a": {"main": lambda: keys.pop()}})
+    manager = make(profiles={"a": {"main": keys.pop}})
 
     async def ask() -> Any:
         return await manager.acomplete(asking("a/first", "b/second"))

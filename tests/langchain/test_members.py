@@ -16,6 +16,7 @@ from langchain_core.language_models.fake_chat_models import FakeListChatModel, G
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.rate_limiters import InMemoryRateLimiter
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field
@@ -58,9 +59,21 @@ def sim(provider: Simulator) -> Simulator:
     return provider
 
 
+_chains: list[ChatFailover] = []
+
+
+def chain_of(*links: Any, **settings: Any) -> ChatFailover:
+    _chains.append(ChatFailover(*links, **settings))
+    return _chains[-1]
+
+
 @pytest.fixture(autouse=True)
-def _provided(sim: Simulator) -> None:
-    """Every test may run something in the loop."""
+def _closed(sim: Simulator) -> Iterator[None]:
+    """What a test opened in the loop is closed in it."""
+    yield
+    for chain in _chains:
+        run(chain.manager.aclose())  # type: ignore[union-attr]
+    _chains.clear()
 
 
 @pytest.fixture
@@ -169,7 +182,7 @@ def test_chunks_pass_untouched(sim: Simulator, member: Make, ask: Any) -> None:
     """They are those of the bare model, but for the trail on the last one."""
     call = ToolCall("weather", {"city": "Rome"}, id="call_1")
     sim.script("first", Reply("The sky is blue.", reasoning="Think.", tool_calls=[call]))
-    bare, chain = member().bind_tools([weather]), ChatFailover(member()).bind_tools([weather])
+    bare, chain = member().bind_tools([weather]), chain_of(member()).bind_tools([weather])
     if ask is stream:
         ours, theirs = list(chain.stream("x")), list(bare.stream("x"))
     else:
@@ -187,7 +200,7 @@ def test_a_members_answer_is_its_own(sim: Simulator, member: Make, ask: Any) -> 
     """Text, model name, provider, usage and finish are the member's, the trail is ours."""
     sim.script("first", ANSWER)
     llm = member()
-    message, bare = ask(ChatFailover(llm), "x"), ask(llm, "x")
+    message, bare = ask(chain_of(llm), "x"), ask(llm, "x")
     assert message.content == bare.content or message.text == bare.text
     for name in ("model_name", "model_provider", "stop_reason"):
         assert message.response_metadata.get(name) == bare.response_metadata.get(name)
@@ -196,6 +209,7 @@ def test_a_members_answer_is_its_own(sim: Simulator, member: Make, ask: Any) -> 
     report = message.response_metadata["failover"]
     assert report["model"] == f"{type(llm).__name__}/first"
     assert [step["outcome"] for step in report["trail"]] == ["succeeded"]
+    assert "inner" not in report
 
 
 BEFORE_CONTENT = ["503", "reset", "empty", "error_event@0", "openai.rate_limit", "openai.invalid_key", "truncated@0"]
@@ -210,7 +224,7 @@ def test_what_breaks_before_content_fails_over_unseen(
     """From a member to a member of another provider; one request each, for the member's own retries are off."""
     sim.script("first", fault)
     sim.script("second", ANSWER)
-    message = ask(ChatFailover(openai(), fallbacks=[anthropic("second")], max_retries=0), "x")
+    message = ask(chain_of(openai(), fallbacks=[anthropic("second")], max_retries=0), "x")
     assert message.text == "The sky is blue."
     report = message.response_metadata["failover"]
     assert report["model"] == "ChatAnthropic/second"
@@ -224,7 +238,7 @@ def test_a_string_stands_in_for_a_member(sim: Simulator, anthropic: Make, ask: A
     """Members and strings mix freely."""
     sim.script("first", fault)
     sim.script("second", ANSWER)
-    llm = ChatFailover(anthropic(), fallbacks=["local/second"], base_urls={"local": sim.base_url}, max_retries=0)
+    llm = chain_of(anthropic(), fallbacks=["local/second"], base_urls={"local": sim.base_url}, max_retries=0)
     message = ask(llm, "x")
     assert message.text == "The sky is blue."
     assert message.response_metadata["model_provider"] == "local"
@@ -239,7 +253,7 @@ def test_a_half_answer_that_nobody_saw_is_asked_for_elsewhere(
     """A member's truncation is seen by the missing finish reason in its metadata."""
     sim.script("first", fault)
     sim.script("second", ANSWER)
-    message = ask(ChatFailover(member(), fallbacks=[member("second")], max_retries=0), "x")
+    message = ask(chain_of(member(), fallbacks=[member("second")], max_retries=0), "x")
     assert message.text == "The sky is blue."
     assert message.response_metadata["failover"]["trail"][0]["outcome"] == "failed"
 
@@ -250,7 +264,7 @@ def test_a_break_after_content_was_shown_is_told(sim: Simulator, member: Make, a
     """The partial is what the member had given."""
     sim.script("first", fault)
     with pytest.raises(StreamInterruptedError) as caught:
-        ask(ChatFailover(member(), fallbacks=[member("second")], max_retries=0), "x")
+        ask(chain_of(member(), fallbacks=[member("second")], max_retries=0), "x")
     assert caught.value.partial
     assert not sim.requests_for("second")
 
@@ -261,7 +275,7 @@ def test_a_members_broken_text_goes_on_elsewhere(sim: Simulator, member: Make, o
     whole = "The capital of France is Paris, and it lies on the Seine, a river that flows to the sea."
     sim.script("first", Fault.cut(8, reply=Reply(whole)))
     sim.script("second", Reply(whole[whole.index("France") :]))
-    llm = ChatFailover(member(), fallbacks=[openai("second")], mid_stream="continue", max_retries=0)
+    llm = chain_of(member(), fallbacks=[openai("second")], mid_stream="continue", max_retries=0)
     message = ask(llm, "Where?")
     assert message.text == whole
     assert message.response_metadata["model_name"] == "second"
@@ -274,7 +288,7 @@ def test_a_model_that_does_not_stream_is_asked_whole(ask: Any) -> None:
     calls = [{"name": "weather", "args": {"city": "Rome"}, "id": "call_1", "type": "tool_call"}]
     usage = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
     model = Plain(answer=AIMessage("Plainly.", tool_calls=calls, usage_metadata=usage))
-    message = ask(ChatFailover(model), "x")
+    message = ask(chain_of(model), "x")
     assert message.text == "Plainly."
     assert [(call["name"], call["args"]) for call in message.tool_calls] == [("weather", {"city": "Rome"})]
     assert message.usage_metadata["total_tokens"] == 5
@@ -285,7 +299,7 @@ def test_a_model_that_does_not_stream_is_asked_whole(ask: Any) -> None:
 @every_way
 def test_a_silent_answer_of_a_whole_model_stands(ask: Any) -> None:
     """Nothing of a whole answer can be missing, so an empty one is an answer if nobody else is left."""
-    assert ask(ChatFailover(Plain(answer="")), "x").text == ""
+    assert ask(chain_of(Plain(answer="")), "x").text == ""
 
 
 @every_way
@@ -294,7 +308,8 @@ def test_a_chain_may_be_a_member(sim: Simulator, make: Make, ask: Any) -> None:
     sim.script("second", ANSWER)
     sim.script("first", "503")
     inner = make("openai/first", "openai/second")
-    message = ask(ChatFailover(inner, fallbacks=[Plain()], max_retries=0), "x")
+    _chains.append(inner)
+    message = ask(chain_of(inner, fallbacks=[Plain()], max_retries=0), "x")
     report = message.response_metadata["failover"]
     assert report["provider"] == "ChatFailover"
     assert report["inner"]["model"] == "openai/second"
@@ -303,16 +318,16 @@ def test_a_chain_may_be_a_member(sim: Simulator, make: Make, ask: Any) -> None:
     sim.script("first", "openai.invalid_key")
     sim.script("second", "openai.invalid_key")
     inner.manager.reset()
-    message = ask(ChatFailover(make("openai/first", "openai/second"), fallbacks=[Plain()], max_retries=0), "x")
+    message = ask(chain_of(inner, fallbacks=[Plain()], max_retries=0), "x")
     assert message.text == "Plainly."
     assert message.response_metadata["failover"]["trail"][0]["kind"] == "auth"
 
 
 def test_a_model_keeps_its_place_in_its_own_script() -> None:
     """Models that count their calls are asked themselves, not copies."""
-    chain = ChatFailover(FakeListChatModel(responses=["one", "two"]))
+    chain = chain_of(FakeListChatModel(responses=["one", "two"]))
     assert [chain.invoke("x").text for _ in range(3)] == ["one", "two", "one"]
-    chain = ChatFailover(GenericFakeChatModel(messages=iter([AIMessage("a b"), AIMessage("c")])))
+    chain = chain_of(GenericFakeChatModel(messages=iter([AIMessage("a b"), AIMessage("c")])))
     assert [chunk.text for chunk in chain.stream("x") if chunk.text] == ["a", " ", "b"]
     assert chain.invoke("x").text == "c"
 
@@ -321,7 +336,7 @@ def test_a_model_keeps_its_place_in_its_own_script() -> None:
 def test_output_version_holds(sim: Simulator, member: Make, ask: Any) -> None:
     """Of the chain for all its answers, and of a member for its own."""
     sim.script("first", ANSWER)
-    for llm in (ChatFailover(member(), output_version="v1"), ChatFailover(member(output_version="v1"))):
+    for llm in (chain_of(member(), output_version="v1"), chain_of(member(output_version="v1"))):
         message = ask(llm, "x")
         assert [(block["type"], block["text"]) for block in message.content] == [("text", "The sky is blue.")]
 
@@ -341,7 +356,7 @@ def test_output_version_holds(sim: Simulator, member: Make, ask: Any) -> None:
 )
 def test_whatever_a_member_raises_is_classified(ask: Any, error: Exception, kind: str) -> None:
     """LangChain's own errors, the system's, and plain ones."""
-    message = ask(ChatFailover(Plain(answer=error), fallbacks=[Plain()], max_retries=0), "x")
+    message = ask(chain_of(Plain(answer=error), fallbacks=[Plain()], max_retries=0), "x")
     assert message.response_metadata["failover"]["trail"][0]["kind"] == kind
 
 
@@ -350,7 +365,7 @@ def test_the_originals_are_kept_as_causes(ask: Any) -> None:
     """An exhausted chain of members raises what LangChain's users expect."""
     error = ModelRateLimitError("slow down")
     with pytest.raises(ChainExhaustedError) as caught:
-        ask(ChatFailover(Plain(answer=error), max_retries=0), "x")
+        ask(chain_of(Plain(answer=error), max_retries=0), "x")
     assert isinstance(caught.value, ModelRateLimitError)
     assert caught.value.errors[0].__cause__ is error
 
@@ -359,21 +374,25 @@ def test_the_originals_are_kept_as_causes(ask: Any) -> None:
 def test_timers_hold_around_a_member_that_blocks(ask: Any) -> None:
     """In sync code too, and for a member whose own code is sync only."""
     release = threading.Event()
-    slow = Streaming(answer=[release, "Late."])
-    llm = ChatFailover(slow, fallbacks=[Plain()], first_token_timeout=0.05, max_retries=0)
-    threading.Timer(0.5, release.set).start()  # an event loop waits at its end for its executor's threads
-    began = time.monotonic()
+
+    class Releasing(Plain):
+        def _generate(self, *args: Any, **kwargs: Any) -> Any:
+            release.set()
+            return super()._generate(*args, **kwargs)
+
+    llm = chain_of(
+        Streaming(answer=[release, "Late."]), fallbacks=[Releasing()], first_token_timeout=0.05, max_retries=0
+    )
     message = ask(llm, "x")
     assert message.text == "Plainly."
     assert message.response_metadata["failover"]["trail"][0]["code"] == "first_token_timeout"
-    assert time.monotonic() - began < 5
 
 
 @streamed
 def test_a_reader_that_leaves_abandons_the_member(sim: Simulator, member: Make, ask: Any) -> None:
     """Nobody is blamed for it."""
     sim.script("first", Reply("word " * 50))
-    llm = ChatFailover(member())
+    llm = chain_of(member())
     if ask is stream:
         reading = llm.stream("x")
         next(reading)
@@ -402,7 +421,7 @@ def test_a_members_own_retries_are_off_on_a_copy(sim: Simulator, member: Make) -
     if isinstance(llm, ChatAnthropic):
         assert llm._client.max_retries == 5
     with pytest.raises(ChainExhaustedError):
-        ChatFailover(llm, max_retries=0).invoke("x")
+        chain_of(llm, max_retries=0).invoke("x")
     assert len(sim.requests) == 1
     assert llm.max_retries == 5
     assert (llm._client if isinstance(llm, ChatAnthropic) else llm.root_client).max_retries == 5
@@ -416,9 +435,9 @@ def test_a_member_whose_retries_cannot_be_switched_off_is_named() -> None:
         client: Any = None
 
     with pytest.warns(UserWarning, match=r"Stubborn \(plain\) may retry by itself"):
-        ChatFailover(Stubborn(client=object()))
-    ChatFailover(Stubborn(client=object(), max_retries=0))
-    ChatFailover(Stubborn())
+        chain_of(Stubborn(client=object()))
+    chain_of(Stubborn(client=object(), max_retries=0))
+    chain_of(Stubborn())
 
 
 # Options
@@ -439,7 +458,7 @@ def test_tools_are_bound_by_each_member(sim: Simulator, openai: Make, anthropic:
     """From the tools that the user gave, in the form of each one's provider."""
     sim.script("first", "503")
     sim.script("second", Reply(tool_calls=[ToolCall("weather", {"city": "Rome"})]))
-    llm = ChatFailover(openai(), fallbacks=[anthropic("second")], max_retries=0)
+    llm = chain_of(openai(), fallbacks=[anthropic("second")], max_retries=0)
     message = ask(llm.bind_tools([weather], tool_choice="any", parallel_tool_calls=False), "x")
     assert [(call["name"], call["args"]) for call in message.tool_calls] == [("weather", {"city": "Rome"})]
     first, second = sim.requests_for("first")[0].body, sim.requests_for("second")[0].body
@@ -460,8 +479,8 @@ def test_tool_choices(
     sim: Simulator, openai: Make, anthropic: Make, choice: str, to_openai: Any, to_anthropic: Any
 ) -> None:
     """In LangChain's words, which mean the same everywhere."""
-    ChatFailover(openai("a")).bind_tools([weather], tool_choice=choice).invoke("x")
-    ChatFailover(anthropic("b")).bind_tools([weather], tool_choice=choice).invoke("x")
+    chain_of(openai("a")).bind_tools([weather], tool_choice=choice).invoke("x")
+    chain_of(anthropic("b")).bind_tools([weather], tool_choice=choice).invoke("x")
     assert sim.requests_for("a")[0].body["tool_choice"] == to_openai
     assert sim.requests_for("b")[0].body["tool_choice"] == to_anthropic
 
@@ -469,9 +488,9 @@ def test_tool_choices(
 def test_tools_of_another_provider_stay_behind(sim: Simulator, openai: Make, anthropic: Make) -> None:
     """A tool that Anthropic runs itself is nothing for OpenAI."""
     search = {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}
-    ChatFailover(openai("a")).bind_tools([weather, search]).invoke("x")
-    ChatFailover(anthropic("b")).bind_tools([weather, search]).invoke("x")
-    ChatFailover(openai("c")).bind_tools([search]).invoke("x")
+    chain_of(openai("a")).bind_tools([weather, search]).invoke("x")
+    chain_of(anthropic("b")).bind_tools([weather, search]).invoke("x")
+    chain_of(openai("c")).bind_tools([search]).invoke("x")
     assert sent_tools(sim.requests_for("a")[0].body) == ["weather"]
     assert sent_tools(sim.requests_for("b")[0].body) == ["weather", "web_search"]
     assert "tools" not in sim.requests_for("c")[0].body
@@ -485,9 +504,29 @@ def test_a_model_without_tools_is_passed_over() -> None:
             return self.bind(tools=tools)
 
     handy = Handy()
-    message = ChatFailover(Plain(), fallbacks=[handy]).bind_tools([weather]).invoke("x")
+    message = chain_of(Plain(), fallbacks=[handy]).bind_tools([weather]).invoke("x")
     assert message.response_metadata["failover"]["model"] == "Handy/plain"
     assert handy.asked[0][2]["tools"] == [weather]
+
+
+@pytest.mark.parametrize("is_strange", [False, True])
+def test_a_model_that_turns_tools_down_is_passed_over(is_strange: bool) -> None:
+    """Its refusal, or a binding that nobody can follow, is no failure of the request."""
+
+    class Refusing(Plain):
+        def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+            if is_strange:
+                return RunnableLambda(str)
+            raise NotImplementedError
+
+    class Handy(Plain):
+        def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+            return self.bind(tools=tools)
+
+    message = chain_of(Refusing(), fallbacks=[Handy()]).bind_tools([weather]).invoke("x")
+    report = message.response_metadata["failover"]
+    assert report["model"] == "Handy/plain"
+    assert [step["outcome"] for step in report["trail"]] == ["failed", "succeeded"]
 
 
 class Joke(BaseModel):
@@ -510,7 +549,7 @@ def test_structured_output(
     reply = Reply(tool_calls=[ToolCall("Joke", answer)]) if method == "function_calling" else text
     sim.script(who, reply)
     sim.script("down", "503")
-    llm = ChatFailover(openai("down"), fallbacks=[chain[who]], base_urls={"local": sim.base_url}, max_retries=0)
+    llm = chain_of(openai("down"), fallbacks=[chain[who]], base_urls={"local": sim.base_url}, max_retries=0)
     asker = llm.with_structured_output(Joke, method=method)
     found = run(asker.ainvoke("Joke, as JSON")) if is_async else asker.invoke("Joke, as JSON")
     assert found == Joke(**answer)
@@ -525,23 +564,39 @@ def test_a_schema_is_told_in_words_where_there_is_no_other_way() -> None:
     """A model that knows no structured output can still read."""
     text = '{"setup": "a", "punchline": "b"}'
     model = Plain(answer=text)
-    found = ChatFailover(model).with_structured_output(Joke, method="json_schema").invoke([HumanMessage("x")])
+    found = chain_of(model).with_structured_output(Joke, method="json_schema").invoke([HumanMessage("x")])
     assert found == Joke(setup="a", punchline="b")
     told = model.asked[0][0][0]
     assert told.type == "system"
     assert "punchline" in told.text
-    ChatFailover(model).with_structured_output(Joke, method="json_schema").invoke(
-        [("system", "Be funny."), ("user", "x")]
-    )
+    chain_of(model).with_structured_output(Joke, method="json_schema").invoke([("system", "Be funny."), ("user", "x")])
     told = model.asked[1][0][0]
     assert told.text.startswith("Be funny.")
     assert "punchline" in told.text
 
 
+def test_a_schema_keeps_what_it_says_of_itself(sim: Simulator, openai: Make) -> None:
+    """Name, description and strictness reach a member."""
+    form = {
+        "type": "json_schema",
+        "json_schema": {
+            "name": "joke",
+            "description": "A joke.",
+            "strict": True,
+            "schema": {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]},
+        },
+    }
+    sim.script("first", Reply('{"a": "b"}'))
+    chain_of(openai()).invoke("x", response_format=form)
+    sent = sim.requests_for("first")[0].body["response_format"]["json_schema"]
+    assert (sent["name"], sent["description"], sent["strict"]) == ("joke", "A joke.", True)
+    assert sent["schema"]["properties"] == {"a": {"type": "string"}}
+
+
 def test_settings_of_the_chain_and_the_call_reach_a_member(sim: Simulator, member: Make) -> None:
     """Those that its class has; the user's object stays as it was."""
     llm = member(temperature=0.9)
-    chain = ChatFailover(llm, temperature=0.1, max_tokens=77, seed=5)
+    chain = chain_of(llm, temperature=0.1, max_tokens=77, seed=5)
     chain.invoke("x")
     chain.invoke("x", temperature=0.2, max_tokens=88, stop=["END"])
     first, second = (request.body for request in sim.requests_for("first"))
@@ -555,7 +610,7 @@ def test_settings_of_the_chain_and_the_call_reach_a_member(sim: Simulator, membe
 
 def test_keywords_of_a_call_go_to_a_member_as_they_are(sim: Simulator, openai: Make) -> None:
     """What is no setting of ours is the member's business."""
-    ChatFailover(openai(), extra_body={"for": "strings"}).invoke("x", logprobs=True)
+    chain_of(openai(), extra_body={"for": "strings"}).invoke("x", logprobs=True)
     body = sim.requests_for("first")[0].body
     assert body["logprobs"] is True
     assert "for" not in body
@@ -564,7 +619,7 @@ def test_keywords_of_a_call_go_to_a_member_as_they_are(sim: Simulator, openai: M
 def test_what_is_bound_to_a_member_holds(sim: Simulator, openai: Make) -> None:
     """Bindings are links as well; what is said for a call wins."""
     bound = openai().bind_tools([weather]).bind(stop=["A"])
-    chain = ChatFailover(bound.with_config(tags=["mine"]), fallbacks=[openai("second").bind(stop=["B"])])
+    chain = chain_of(bound.with_config(tags=["mine"]), fallbacks=[openai("second").bind(stop=["B"])])
     chain.invoke("x")
     chain.invoke("x", stop=["C"])
     first, second = (request.body for request in sim.requests_for("first"))
@@ -575,8 +630,8 @@ def test_what_is_bound_to_a_member_holds(sim: Simulator, openai: Make) -> None:
 
 def test_a_whole_answer_has_its_tokens(sim: Simulator, openai: Make) -> None:
     """`ChatOpenAI` tells them of a stream only if asked to, and `invoke` streams here."""
-    assert ChatFailover(openai()).invoke("x").usage_metadata["output_tokens"] > 0
-    quiet = ChatFailover(openai(stream_usage=False)).invoke("x")
+    assert chain_of(openai()).invoke("x").usage_metadata["output_tokens"] > 0
+    quiet = chain_of(openai(stream_usage=False)).invoke("x")
     assert quiet.usage_metadata is None
 
 
@@ -594,7 +649,7 @@ async def test_a_rate_limiter_of_a_member_is_heeded() -> None:
             return self.acquire()
 
     limiter = Counting()
-    chain = ChatFailover(Plain(rate_limiter=limiter))
+    chain = chain_of(Plain(rate_limiter=limiter))
     chain.invoke("x")
     await chain.ainvoke("x")
     assert limiter.count == 2
@@ -619,7 +674,7 @@ async def test_a_native_async_model_is_asked_natively() -> None:
         def _astream(self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any) -> Any:
             return Pieces()
 
-    assert [chunk.text async for chunk in ChatFailover(Native()).astream("x")] == ["a", "b", ""]
+    assert [chunk.text async for chunk in chain_of(Native()).astream("x")] == ["a", "b", ""]
 
 
 # Mistakes
@@ -638,14 +693,14 @@ async def test_a_native_async_model_is_asked_natively() -> None:
 def test_what_cannot_be_a_link_is_refused(entry: Any, problem: str) -> None:
     """With what to do instead."""
     with pytest.raises(ConfigurationError, match=problem):
-        ChatFailover(entry)
+        chain_of(entry)
     with pytest.raises(ConfigurationError, match=problem):
-        ChatFailover("openai/gpt-4.1", fallbacks=[entry])
+        chain_of("openai/gpt-4.1", fallbacks=[entry])
 
 
 def test_a_key_for_a_member_is_refused() -> None:
     """It has its own."""
     with pytest.raises(ConfigurationError, match="which has settings of its own"):
-        ChatFailover(Plain(), api_key="key-main")
+        chain_of(Plain(), api_key="key-main")
     with pytest.raises(ConfigurationError, match="when ChatFailover is made"):
-        ChatFailover(Plain()).invoke("x", model=Plain())
+        chain_of(Plain()).invoke("x", model=Plain())

@@ -63,7 +63,13 @@ class PromptOnly(CustomLLM):
 class Stuck(PromptOnly):
     """Never gives the first word, until it is let go."""
 
+    _begun: threading.Event = PrivateAttr(default_factory=threading.Event)
     _let_go: threading.Event = PrivateAttr(default_factory=threading.Event)
+
+    @property
+    def begun(self) -> threading.Event:
+        """Set once it was asked."""
+        return self._begun
 
     def let_go(self) -> None:
         """Ends all waits."""
@@ -72,6 +78,7 @@ class Stuck(PromptOnly):
     @llm_completion_callback()
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         self._threads.append(threading.current_thread())
+        self._begun.set()
         self._let_go.wait(20)
         return CompletionResponse(text="Too late.")
 
@@ -98,8 +105,7 @@ class Scripted(FunctionCallingLLM):
 
     def _play(self, method: str, given: Any, kwargs: Any) -> list[Any]:
         self._asked.append({"method": method, "given": given, "max_tokens": self.max_tokens, **kwargs})
-        played = self.script or [said("Hello")]
-        return played
+        return self.script or [said("Hello")]
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:

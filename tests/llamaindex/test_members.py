@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import pickle
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -24,17 +24,18 @@ from shared_core.manager import FailoverManager
 from shared_core.simulator import Ceiling, Reply, Simulator, ToolCall
 from tests.llamaindex.claude import make_claude
 from tests.llamaindex.conformance import Driver, Person, add, ask, tools
-from tests.llamaindex.conftest import PRIMARY, Maker, certificates
+from tests.llamaindex.conftest import FALLBACK, PRIMARY, Maker, certificates
 from tests.llamaindex.homemade import PromptOnly, Scripted, said
 
 GPT = "gpt-4.1"
 
 
 @pytest.fixture
-def openai(sim: Simulator) -> Iterator[OpenAI]:
+async def openai(sim: Simulator) -> AsyncIterator[OpenAI]:
     """An LLM that would retry by itself."""
     with httpx.Client(verify=certificates()) as client:
-        yield OpenAI(GPT, api_key="key-main", api_base=sim.base_url, http_client=client)
+        async with httpx.AsyncClient(verify=certificates()) as aclient:
+            yield OpenAI(GPT, api_key="key-main", api_base=sim.base_url, http_client=client, async_http_client=aclient)
 
 
 @pytest.fixture(params=[False, True], ids=["sync", "async"])
@@ -125,9 +126,6 @@ async def test_chains_are_mixed_freely(make_llm: Maker, openai: OpenAI, sim: Sim
         (await driver.stream("stream_complete", "Hi"))[-1],
     ):
         assert trail(response)[-1] == (FALLBACK, None)
-
-
-FALLBACK = "anthropic/claude-sonnet-4-5"
 
 
 # Completions.
@@ -236,13 +234,11 @@ async def test_a_member_without_functions_is_skipped(make_llm: Maker, is_async: 
 async def test_objects_come_from_mixed_chains(make_llm: Maker, openai: OpenAI, sim: Simulator, is_async: bool) -> None:
     """`structured_predict` and its stream work with members that call functions, past those that do not."""
     sim.script(GPT, "503", "ok", "503", "ok")
-    if is_async:
-        llm = make_llm(PromptOnly(), (PRIMARY, PRIMARY.replace(GPT, "gpt-4.1-mini")))
-    else:
-        llm = make_llm(PromptOnly(), (PRIMARY, openai))
+    llm = make_llm(PromptOnly(), (PRIMARY, openai))
     driver = Driver(llm, is_async=is_async)
     found = await driver.call("structured_predict", Person, PromptTemplate("Who is {age}?"), age=42)
     assert found.age == 42
+    llm.manager.reset()
     objects = await driver.stream("stream_structured_predict", Person, PromptTemplate("Who is {age}?"), age=42)
     assert objects[-1] == found
 
@@ -437,7 +433,7 @@ def test_neutral_messages_pass_untouched(make_llm: Maker) -> None:
 
 
 def test_foreign_messages_are_made_valid(make_llm: Maker) -> None:
-    """Another's reasoning is left out, growing arguments are read, orphans are answered; the caller's stay as they were."""
+    """Another's reasoning is left out, arguments are read, orphans are answered; the caller's stay as they were."""
     member = Scripted()
     thought = ThinkingBlock(content="hm", additional_information={"origin": "anthropic", "signature": "sig"})
     call = ToolCallBlock(tool_call_id="call_1", tool_name="weather", tool_kwargs='{"city": "Rome"}')

@@ -16,10 +16,7 @@ from tests.llamaindex.conformance import MODEL, Callbacks, Driver, Events, LLMCo
 from tests.llamaindex.conftest import Maker, certificates
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 class TestOpenAIAsMember(LLMConformance):
-    """A stream of OpenAI's class that is left early is closed only when it is collected, hence the ignored warnings."""
-
     streams_usage = False
 
     @pytest.fixture

@@ -25,7 +25,13 @@ from tests.llamaindex.homemade import PromptOnly, Scripted, Stuck, said
 
 GPT = "gpt-4.1"
 WHOLE = "The capital of France is Paris, and it lies on the Seine, a river that flows to the sea."
-QUICK = FailoverPolicy(transient_backoffs=(), first_token_timeout=0.3, idle_timeout=0.3, last_first_token_timeout=0.3)
+QUICK = FailoverPolicy(
+    transient_backoffs=(),
+    first_token_timeout=0.3,
+    silent_first_token_timeout=0.3,
+    last_first_token_timeout=0.3,
+    idle_timeout=0.3,
+)
 
 
 @pytest.fixture
@@ -76,8 +82,7 @@ async def test_blocking_members_leave_the_loop_free(make_llm: Maker) -> None:
     task = asyncio.create_task(make_llm(member, ()).achat(ask()))
     for _ in range(100):
         await asyncio.sleep(0)
-    while not member.threads:
-        await asyncio.sleep(0.001)
+    await asyncio.to_thread(member.begun.wait, 5)
     assert not task.done()
     member.let_go()
     assert (await task).message.content == "Too late."
@@ -88,7 +93,7 @@ async def test_a_stalled_stream_of_a_member_is_left(
 ) -> None:
     """Nothing was shown yet, so the next target answers; what was shown is told by the error."""
     sim.script(GPT, Fault.stall(0), Fault.stall(2, reply=Reply("one two three")))
-    llm = make_llm(openai, (FALLBACK,), policy=QUICK)
+    llm = make_llm(openai, (FALLBACK,), policy=QUICK.replace(first_token_timeout=1.5))
     driver = Driver(llm, is_async=is_async)
     assert answered_by((await driver.stream("stream_chat", ask()))[-1]) == FALLBACK
     llm.manager.reset()
@@ -109,7 +114,11 @@ def test_whole_answers_of_members_may_take_as_long_as_silent_models(make_llm: Ma
 # Ends.
 
 
-@pytest.mark.parametrize("behaviour", [Fault.truncated(2), Fault.cut(2), Fault.reset(3), Fault.error_event(2)], ids=str)
+@pytest.mark.parametrize(
+    "behaviour",
+    [Fault.truncated(2), Fault.cut(2), Fault.reset(3), Fault.error_event(after=2)],
+    ids=["truncated", "cut", "reset", "error event"],
+)
 async def test_half_an_answer_is_never_a_whole_one(
     make_llm: Maker, openai: OpenAI, sim: Simulator, is_async: bool, behaviour: Any
 ) -> None:
@@ -206,7 +215,7 @@ async def test_a_stream_that_is_left_is_closed(make_llm: Maker, openai: OpenAI, 
         stream.close()
     await asyncio.to_thread(sim.wait_for, lambda: sim.connections.open == 0)
     assert len(sim.requests) == 1
-    (state,) = [model for model in llm.manager.health().models if model.name == "OpenAI/gpt-4.1"]
+    (state,) = [model for model in llm.manager.health().models if model.model == "OpenAI/gpt-4.1"]
     assert state.state == "open"
 
 
@@ -226,8 +235,7 @@ async def test_a_blocking_member_can_be_left(make_llm: Maker) -> None:
     """Its thread ends with its own work, and what it says then is nobody's."""
     member = Stuck()
     task = asyncio.create_task(make_llm(member, ()).achat(ask()))
-    while not member.threads:
-        await asyncio.sleep(0.001)
+    await asyncio.to_thread(member.begun.wait, 5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -281,7 +289,9 @@ async def test_everybody_failed(make_llm: Maker, is_async: bool) -> None:
 )
 def test_finishes_are_found(response: ChatResponse, finish: str | None) -> None:
     """Wherever the classes of the framework keep them."""
-    seen = Reading(None).of(response)
+    reading = Reading(None)
+    reading.of(response)
+    seen = reading.end()
     assert (seen.finish.reason if seen.finish else None) == finish
 
 
@@ -297,7 +307,9 @@ def test_finishes_are_found(response: ChatResponse, finish: str | None) -> None:
 )
 def test_usage_is_found(response: ChatResponse, tokens: tuple[int, int, int] | None) -> None:
     """Under the names that the framework's token counter knows."""
-    usage = Reading(None).of(response).usage
+    reading = Reading(None)
+    reading.of(response)
+    usage = reading.end().usage
     assert (None if usage is None else (usage.input_tokens, usage.output_tokens, usage.total_tokens)) == tokens
 
 

@@ -94,9 +94,7 @@ def _seen(played: Played, sim: Simulator, expected: Seen) -> Seen:
         kind=error.kind if error else None,
         by=_by(report),
         asked=tuple(_asked(record) for record in sim.requests),
-        kinds=tuple(
-            step.get("kind", step["outcome"]) for step in report.get("trail", ()) if step["step"] == "attempt"
-        ),
+        kinds=tuple(step.get("kind", step["outcome"]) for step in report.get("trail", ()) if step["step"] == "attempt"),
         retry_after=retry_after,
     )
 
