@@ -26,6 +26,9 @@ It takes the place of any LLM of the framework, and an outage of the primary no 
 
 Rooms: `settings` (what an LLM is made of), `messages` and `tools` (LlamaIndex to the engine), `request` (one call),
 `growing` and `responses` (the engine to LlamaIndex), `streaming` (who closes what), `structured`, and `llm` itself.
+LLM objects in the chain: `links` (their names and dumps), `members` (how they are asked), `native` (the call in their
+words), `histories` (a conversation that is valid for them), `readings` (what the engine sees of their answers),
+`retries` (there is one owner of them), `holding` and `blocking` (streams that end, and leave the event loop free).
 """
 
 from llamaindex_failover.llm import FailoverLLM

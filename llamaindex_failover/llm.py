@@ -76,8 +76,9 @@ class FailoverLLM(StructuredPrediction):
     A stream that breaks after its content was shown raises; agents stream unless they are made with `streaming=False`.
 
     Args:
-        model: First model of the chain, as `provider/model`.
-        fallbacks: Further models, in order.
+        model: First link of the chain: `provider/model`, or any LLM of the framework. Such a member answers in its own
+            objects and with its own settings; of a call's keywords it gets those that this call was given.
+        fallbacks: Further links, in order, of either kind.
         profiles: API keys by provider and profile name; without, keys come from the environment.
         order: Order in which a provider's profiles are tried.
         base_urls: Base URL by provider.

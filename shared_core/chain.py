@@ -6,8 +6,10 @@ can report it. Building a chain is pure; who knows providers and keys (`manager`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
+
+from shared_core.errors import ConfigurationError
 
 __all__ = ["Link", "Profile", "Target", "merge_models"]
 
@@ -38,6 +40,7 @@ class Link:
         unavailable: Why it cannot be asked at all, if it cannot.
         thinks_silently: It may take long before its first token.
         window: Context window in tokens, if known.
+        is_part: It has some of its model's profiles only, so that their failing says little of the model.
     """
 
     provider: str
@@ -46,6 +49,7 @@ class Link:
     unavailable: str | None = None
     thinks_silently: bool = False
     window: int | None = None
+    is_part: bool = False
 
     @property
     def name(self) -> str:
@@ -66,10 +70,17 @@ class Target:
     profile: Profile
 
 
-def merge_models(*sources: Iterable[str]) -> tuple[str, ...]:
+def merge_models(*sources: Collection[str]) -> tuple[str, ...]:
     """Model strings of all sources in order: trimmed, empty ones dropped, each once.
 
     >>> merge_models(["openai/gpt-4.1 "], ["", "groq/llama", "openai/gpt-4.1"])
     ('openai/gpt-4.1', 'groq/llama')
+
+    Raises:
+        ConfigurationError: A source is itself a string, or holds something else than strings.
     """
+    for source in sources:
+        # A string is an iterable of strings as well, and would become a chain of letters.
+        if isinstance(source, str) or not all(isinstance(text, str) for text in source):
+            raise ConfigurationError(f"models must be a list of model strings, got {source!r}")
     return tuple(dict.fromkeys(name for source in sources for name in (text.strip() for text in source) if name))

@@ -20,7 +20,7 @@ from shared_core.join import LINE_OVERLAP, is_telling, open_fence, weight
 from shared_core.messages import Message, Text, ToolCall
 from shared_core.request import LLMRequest
 
-__all__ = ["Course", "continue_request", "course"]
+__all__ = ["Course", "anchor", "continue_request", "course"]
 
 _TOOL_FIELDS = frozenset({"tools", "functions", "toolConfig", "tool_config", "web_search_options"})
 _FORM_FIELDS = frozenset(
@@ -128,13 +128,13 @@ def continue_request(request: LLMRequest, partial: str, *, prefill: bool) -> LLM
         before, last = [*before, last], Message("assistant")
     shown = partial.rstrip() if prefill else partial
     messages = [*before, replace(last, content=(*last.content, Text(shown)))]
-    anchor = "" if prefill else _anchor(partial)
+    copied = "" if prefill else anchor(partial)
     if not prefill:
-        messages.append(Message.of("user", _asked(partial, anchor)))
+        messages.append(Message.of("user", _asked(partial, copied)))
     return replace(
         request,
         messages=tuple(messages),
-        max_tokens=_tokens_left(request.max_tokens, weight(partial) - weight(anchor)),
+        max_tokens=_tokens_left(request.max_tokens, weight(partial) - weight(copied)),
         reasoning_effort=None if prefill else request.reasoning_effort,
     )
 
@@ -145,13 +145,13 @@ def _tokens_left(limit: int | None, used: int) -> int | None:
     return max(limit - int(used / _LETTERS_PER_TOKEN), min(limit, _LEAST_TOKENS))
 
 
-def _asked(partial: str, anchor: str) -> str:
-    how = _ASK_ANCHOR.format(anchor=anchor) if anchor else _ASK_PLAIN
+def _asked(partial: str, copied: str) -> str:
+    how = _ASK_ANCHOR.format(anchor=copied) if copied else _ASK_PLAIN
     parts = [_ASK, _ASK_CODE, how] if open_fence(partial) else [_ASK, how]
     return "\n\n".join(parts)
 
 
-def _anchor(partial: str) -> str:
+def anchor(partial: str) -> str:
     """The end of `partial`, from a word's beginning, whose repetition `Join` tells from chance; "" if there is none."""
     text = partial.strip()
     if weight(text) <= LINE_OVERLAP:

@@ -42,18 +42,24 @@ class Credentials:
         order: Mapping[str, Sequence[str]] | None,
         canonical: Callable[[str], str],
     ) -> None:
-        self._keys: dict[str, dict[str, Key]] = {}
+        self._keys: dict[str, dict[str, SecretStr | Callable[[], str]]] = {}
         for provider, keys in (profiles or {}).items():
             if not isinstance(keys, Mapping) or not keys:
                 raise ConfigurationError(f"profiles[{provider!r}] must map at least one profile name to a key")
             for profile, key in keys.items():
                 _check(provider, profile, key)
-            self._keys[canonical(provider)] = dict(keys)
+            name = canonical(provider)
+            if name in self._keys:
+                raise ConfigurationError(f"profiles of {name!r} are given under two names, the second is {provider!r}")
+            self._keys[name] = {
+                profile: SecretStr(key) if isinstance(key, str) else key for profile, key in keys.items()
+            }
         self._order: dict[str, tuple[str, ...]] = {}
         for provider, names in (order or {}).items():
-            known = self._keys.get(canonical(provider), {_DEFAULT: ""})
-            if isinstance(names, str) or not names or not set(names) <= set(known):
-                raise ConfigurationError(f"order[{provider!r}] must list profiles of {sorted(known)}, got {names!r}")
+            known = set(self._keys.get(canonical(provider), (_DEFAULT,)))
+            if isinstance(names, str) or not names or not set(names) <= known:
+                # It is not quoted: a key may have been put there.
+                raise ConfigurationError(f"order[{provider!r}] must list profiles of {sorted(known)}")
             self._order[canonical(provider)] = tuple(dict.fromkeys(names))
 
     def __repr__(self) -> str:
@@ -98,16 +104,14 @@ def _check(provider: str, profile: str, key: object) -> None:
         raise ConfigurationError(f"profile {profile!r} of {provider!r} has no key")
 
 
-def _read(provider: str, profile: str, key: Key) -> SecretStr:
+def _read(provider: str, profile: str, key: SecretStr | Callable[[], str]) -> SecretStr:
     if isinstance(key, SecretStr):
         return SecretStr(key.get_secret_value().strip())
-    if isinstance(key, str):
-        return SecretStr(key.strip())
     try:
         value = key()
     except Exception as error:
-        # The function's own words might hold the key.
-        raise ConfigurationError(f"the key function of profile {profile!r} raised {type(error).__name__}") from error
+        # The function's own words might hold the key, in a printed chain of causes as well.
+        raise ConfigurationError(f"the key function of profile {profile!r} raised {type(error).__name__}") from None
     if not isinstance(value, str) or not value.strip():
         raise ConfigurationError(f"the key function of profile {profile!r} of {provider!r} returned no key")
     return SecretStr(value.strip())

@@ -17,11 +17,10 @@ from shared_core.decisions import Attempt, GiveUp, Wait
 from shared_core.events import StreamEvent, WireEvent
 from shared_core.hooks import tell, tell_async
 from shared_core.journey import Journey
-from shared_core.timers import AsyncGuard, Progress, SyncGuard, Watchdog
+from shared_core.timers import WATCHDOG, AsyncGuard, Progress, SyncGuard
 
 __all__ = ["adrive", "drive"]
 
-_watchdog = Watchdog()
 _Stream = TypeVar("_Stream")
 _Batches: TypeAlias = Generator[Sequence[WireEvent], None, None]
 _AsyncBatches: TypeAlias = AsyncGenerator[Sequence[WireEvent], None]
@@ -59,12 +58,13 @@ def _attempt(journey: Journey, attempt: Attempt) -> Generator[StreamEvent, None,
     progress, request = journey.begin(attempt)
     clock = journey.clock
     guard = journey.guard = SyncGuard(_by_watchdog(progress, clock()))
-    _watchdog.watch(guard)
-    try:
-        opened = _opened(journey, progress, lambda: journey.door.open(attempt, request, journey.note, guard))
-        if opened is None:
-            return
-        with _Closing(opened) as batches:
+    opened = _opened(journey, progress, lambda: journey.door.open(attempt, request, journey.note, guard))
+    if opened is None:
+        return
+    with _Closing(opened) as batches:
+        # Released before the stream is closed: then its connection may serve another call.
+        WATCHDOG.watch(guard)
+        try:
             while True:
                 began = clock()
                 guard.limit = _by_watchdog(progress, began)
@@ -87,9 +87,9 @@ def _attempt(journey: Journey, attempt: Attempt) -> Generator[StreamEvent, None,
                 if progress.limit(now) <= now:
                     journey.broke(None, progress, has_fired=True)
                     return
-    finally:
-        journey.guard = None
-        _watchdog.release(guard)
+        finally:
+            journey.guard = None
+            WATCHDOG.release(guard)
 
 
 class _Closing:
@@ -184,7 +184,7 @@ async def _aattempt(journey: Journey, attempt: Attempt) -> AsyncGenerator[Stream
                 except Exception as error:
                     raised = error
                 now = clock()
-                if batch is None:
+                if batch is None or guard.has_fired:
                     journey.broke(raised, progress, has_fired=guard.has_fired)
                     return
                 for event in journey.take(batch, progress, now - began):

@@ -6,7 +6,7 @@ They are built once, at the end, from what the report and the classified errors 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from shared_core.errors import (
     ChainExhaustedError,
@@ -17,7 +17,10 @@ from shared_core.errors import (
 )
 from shared_core.report import AttemptRecord, Report, SkipRecord, Step, WaitRecord
 
-__all__ = ["exhausted", "interrupted", "rejected"]
+__all__ = ["Failure", "both_exhausted", "exhausted", "interrupted", "rejected"]
+
+Failure: TypeAlias = tuple[ProviderError, AttemptRecord]
+"""An error and the attempt that it ended."""
 
 _BY_ACTIONABILITY = (
     ErrorKind.OUTPUT_LIMIT,
@@ -49,20 +52,19 @@ _ADVICE = {
 
 def exhausted(
     report: Report,
-    errors: Sequence[ProviderError],
+    failures: Sequence[Failure],
     models: int,
     retry_after: float | None,
     cooling: Sequence[ErrorKind],
 ) -> ChainExhaustedError:
     """No target answered. `cooling` are the kinds for which models of the chain are cooling."""
-    cause = min(errors, key=lambda error: _BY_ACTIONABILITY.index(error.kind), default=None)
-    kind = cause.kind if cause else min(cooling, key=_BY_ACTIONABILITY.index, default=ErrorKind.UNKNOWN)
+    first = min(failures, key=lambda failure: _BY_ACTIONABILITY.index(failure[0].kind), default=None)
+    kind = first[0].kind if first else min(cooling, key=_BY_ACTIONABILITY.index, default=ErrorKind.UNKNOWN)
     attempts, skips = len(report.attempts), len(report.skips)
     models_word, attempts_word = "model" + "s" * (models != 1), "attempt" + "s" * (attempts != 1)
     lines = [f"LLM chain exhausted ({models} {models_word}, {attempts} {attempts_word}, {skips} skipped)."]
-    if cause is not None:
-        failed = [step for step in report.attempts if step.outcome == "failed"]
-        where = failed[errors.index(cause)]
+    if first is not None:
+        cause, where = first
         lines[0] += f" First to mend: {cause} at {where.model} [{where.profile}]. {_ADVICE[kind]}"
     elif retry_after is not None:
         lines[0] += f" All cooling ({kind})."
@@ -70,16 +72,34 @@ def exhausted(
         lines[0] += f" Something is callable again in {retry_after:.1f} s."
     lines += [f"  {number}. {_line(step)}" for number, step in enumerate(report.steps, 1)]
     error = ChainExhaustedError(
-        "\n".join(lines), report=report, errors=tuple(errors), kind=kind, retry_after=retry_after
+        "\n".join(lines), report=report, errors=_errors(failures), kind=kind, retry_after=retry_after
     )
-    error.__cause__ = cause
+    error.__cause__ = None if first is None else first[0]
     return error
 
 
-def rejected(
-    cause: ProviderError, record: AttemptRecord, report: Report, errors: Sequence[ProviderError]
-) -> RequestRejectedError:
+def both_exhausted(one: ChainExhaustedError, other: ChainExhaustedError) -> ChainExhaustedError:
+    """One error for a call that walked its chain twice at once: the trail and the causes of both."""
+    failures = [
+        failure
+        for error in (one, other)
+        for failure in zip(
+            error.errors, (step for step in error.report.attempts if step.outcome == "failed"), strict=True
+        )
+    ]
+    report = Report(steps=[*one.report.steps, *other.report.steps], hedged=True)
+    waits = [error.retry_after for error in (one, other) if error.retry_after is not None]
+    models = len({step.model for step in report.steps if not isinstance(step, WaitRecord)})
+    return exhausted(report, failures, models, min(waits, default=None), [one.kind, other.kind])
+
+
+def _errors(failures: Sequence[Failure]) -> tuple[ProviderError, ...]:
+    return tuple(error for error, _ in failures)
+
+
+def rejected(last: Failure, report: Report, failures: Sequence[Failure]) -> RequestRejectedError:
     """The request itself was refused."""
+    cause, record = last
     where = f"{record.model} [{record.profile}]"
     if cause.kind is ErrorKind.OUTPUT_LIMIT:
         text = (
@@ -89,20 +109,19 @@ def rejected(
         )
     else:
         text = f"{where} refused the request. {_ADVICE[cause.kind]} {cause}"
-    error = RequestRejectedError(text, report=report, errors=tuple(errors), kind=cause.kind)
+    error = RequestRejectedError(text, report=report, errors=_errors(failures), kind=cause.kind)
     error.__cause__ = cause
     return error
 
 
-def interrupted(
-    shown: str, cause: ProviderError, record: AttemptRecord, report: Report, errors: Sequence[ProviderError]
-) -> StreamInterruptedError:
-    """The stream broke after content had been shown."""
+def interrupted(shown: str, broke: Failure, report: Report, failures: Sequence[Failure]) -> StreamInterruptedError:
+    """The stream broke after content had been shown; `broke` is what was showing it, whatever failed after that."""
+    cause, record = broke
     error = StreamInterruptedError(
         f"{record.model} [{record.profile}] broke off after {len(shown)} characters had been shown. {cause}",
         partial=shown,
         report=report,
-        errors=tuple(errors),
+        errors=_errors(failures),
         kind=cause.kind,
     )
     error.__cause__ = cause
@@ -113,7 +132,8 @@ def _line(step: Step) -> str:
     match step:
         case AttemptRecord():
             status = "" if step.status is None else f" (HTTP {step.status})"
-            return f"{step.model} [{step.profile}] {step.outcome}: {step.kind}{status}: {step.message}"
+            why = "" if step.kind is None else f": {step.kind}{status}: {step.message}"
+            return f"{step.model} [{step.profile}] {step.outcome}{why}"
         case SkipRecord():
             where = step.model if step.profile is None else f"{step.model} [{step.profile}]"
             return f"{where} skipped: {step.reason}"

@@ -87,29 +87,31 @@ class Intake:
         be replaced unseen.
         """
         held = self._held
-        self.has_moved = False
+        self.has_moved = has_content = False
         for event in batch:
             match event:
                 case TextDelta():
                     self.has_moved = True
-                    self._text.append(event.text)
                     if not event.text and event.signature is None:
                         continue  # progress that shows nothing: a seam holds it back
+                    has_content = True
+                    self._text.append(event.text)
                 case ReasoningDelta():
-                    self.has_moved = True
+                    self.has_moved = has_content = True
                     self.reasonings = max(self.reasonings, event.index + 1)
                 case RefusalDelta():
-                    self.has_moved = self.has_refusal = True
+                    self.has_moved = has_content = self.has_refusal = True
                 case ToolCallDelta():
-                    self.has_moved = self.has_tools = True
+                    self.has_moved = has_content = self.has_tools = True
                 case Usage():
                     self.usage = event
                 case Details():
                     self.details.update(event.values)
                 case Finish():
-                    self._end_with(event)
+                    self._end_with(event, has_content=has_content)
                 case MemberChunk():
-                    self._see(event)
+                    has_content = has_content or event.has_content
+                    self._see(event, has_content=has_content)
                 case Failed():
                     self.error = event.error
                     break
@@ -118,7 +120,7 @@ class Intake:
             if self.error is not None:
                 break
             held.append(event)
-        self.has_content = self.has_content or self.has_moved
+        self.has_content = self.has_content or has_content
         if self._hold or not self.has_content or (self.error is not None and not self.is_shown):
             return ()
         self._held = []
@@ -134,17 +136,17 @@ class Intake:
         held, self._held = self._held, []
         return held
 
-    def _end_with(self, finish: Finish) -> None:
+    def _end_with(self, finish: Finish, *, has_content: bool) -> None:
         self.finish = finish
         if finish.reason == "error":
             text = f"the answer ended in {finish.raw!r}"
             self.error = ProviderError(text, kind=ErrorKind.TRANSIENT, code="finish_error")
-        elif finish.reason == "content_filter" and not (self.has_content or self.has_moved):
+        elif finish.reason == "content_filter" and not (self.has_content or has_content):
             # With content it is an answer cut short that says so, as with "length"; without any it is a refusal.
             text = f"no answer: {finish.raw}"
             self.error = ProviderError(text, kind=ErrorKind.CONTENT_FILTER, code=finish.raw or None)
 
-    def _see(self, chunk: MemberChunk) -> None:
+    def _see(self, chunk: MemberChunk, *, has_content: bool) -> None:
         if chunk.text:
             self._text.append(chunk.text)
         self.has_moved = self.has_moved or chunk.has_content
@@ -152,4 +154,4 @@ class Intake:
         if chunk.usage is not None:
             self.usage = chunk.usage
         if chunk.finish is not None:
-            self._end_with(chunk.finish)
+            self._end_with(chunk.finish, has_content=has_content)

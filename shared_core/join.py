@@ -80,6 +80,7 @@ class Join:
         partial: All text that was shown so far.
         prefill: The new answer goes on from `partial` without its trailing white space, natively: it is trusted to the
             letter, except that a target that repeats the whole partial or starts over is noticed.
+        anchor: The end of `partial` that the target was asked to copy in front of the rest.
 
     Attributes:
         dropped: Characters of the new answer that repeated what was shown, and were dropped.
@@ -93,6 +94,7 @@ class Join:
     """
 
     __slots__ = (
+        "_anchor",
         "_at",
         "_fence",
         "_held",
@@ -111,12 +113,13 @@ class Join:
         "has_diverged",
     )
 
-    def __init__(self, partial: str, *, prefill: bool) -> None:
+    def __init__(self, partial: str, *, prefill: bool, anchor: str = "") -> None:
         self.dropped = 0
         self.has_diverged = False
         self._partial = partial
         self._prefill = prefill
         self._shown = _squeezed(partial)
+        self._anchor = _squeezed(anchor)
         self._tail = partial[len(partial.rstrip()) :]
         last = self._shown[-1:]
         self._is_mid_sentence = "\n" not in self._tail and (last.isalnum() or last == ",")
@@ -145,7 +148,13 @@ class Join:
 
     def end(self) -> str:
         """The new answer is complete; what was held back and may be shown after all."""
-        return "" if self._is_open else self._advance(is_final=True)
+        if self._is_open:
+            return ""
+        if len(self._new) < len(self._anchor) and self._anchor.startswith(self._new):
+            # It copied what it was asked to copy, and broke off before it came to anything new.
+            self._held, self.has_diverged, self._is_open = "", True, True
+            return ""
+        return self._advance(is_final=True)
 
     def _advance(self, *, is_final: bool) -> str:
         while is_final or not self._may_repeat_more():
@@ -162,6 +171,9 @@ class Join:
             self._at = -1 if self._prefill else self._shown.find(self._new, self._at + 1)
 
     def _may_repeat_more(self) -> bool:
+        if self._anchor and self._new.startswith(self._anchor):
+            # One more, since the white space behind it may have been shown as well.
+            return len(self._new) == len(self._anchor)
         if self._at >= 0:
             return True
         start = self._held.lstrip()
@@ -186,6 +198,9 @@ class Join:
     def _repeated(self) -> int:
         """Characters (without white space) at the beginning of the new text that repeat what was shown."""
         shown, new = self._shown, self._new
+        if self._anchor and new.startswith(self._anchor):
+            # It did as it was asked. A longer overlap is chance: in rows that are alike it would eat one.
+            return len(self._anchor)
         if self._prefill:
             return len(shown) if new.startswith(shown) and weight(shown) >= _OVERLAP else 0
         size = _overlap(shown, new)

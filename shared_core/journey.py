@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 
 from shared_core.answer import Answer
 from shared_core.classify import ClassifierRule, classify_error
-from shared_core.continuation import continue_request, course
+from shared_core.continuation import anchor, continue_request, course
 from shared_core.decisions import Attempt, Decision
 from shared_core.errors import ErrorKind, FailoverError, ProviderError
 from shared_core.events import End, Restart, StreamEvent, Usage, WireEvent, added
@@ -26,7 +26,7 @@ from shared_core.mending import NOT_ACCEPTED
 from shared_core.policy import FailoverPolicy
 from shared_core.request import LLMRequest
 from shared_core.seam import Afresh, Seam
-from shared_core.timers import Progress, SyncGuard
+from shared_core.timers import WATCHDOG, Progress, SyncGuard
 from shared_core.walk import Walk
 
 __all__ = ["Accept", "CutError", "Door", "Journey", "Note"]
@@ -115,8 +115,9 @@ class Journey:
         with self.memory.lock:
             self._is_cut = True
             self.walk.abandoned(self.clock())
-        if self.guard is not None:
-            self.guard.fire()
+        guard = self.guard  # the other thread may end its attempt now
+        if guard is not None:
+            WATCHDOG.interrupt(guard)
 
     def _check(self) -> None:
         if self._is_cut:
@@ -138,10 +139,11 @@ class Journey:
         if attempt.shown is not None:
             if self.policy.mid_stream == "restart":
                 self._must_mark = True
-            elif attempt.shown:
+            elif attempt.shown.strip():
                 prefill = self._had_prefill = self._takes_prefill(attempt)
                 request = continue_request(request, attempt.shown, prefill=prefill)
-                self._seam = Seam(Join(attempt.shown, prefill=prefill))
+                copied = "" if prefill else anchor(attempt.shown)
+                self._seam = Seam(Join(attempt.shown, prefill=prefill, anchor=copied))
             else:
                 self._seam = Afresh(self._reasonings)
         return Progress(attempt.first_token_timeout, attempt.idle_timeout, attempt.deadline), request
@@ -167,7 +169,8 @@ class Journey:
             shown = [Restart(self._attempt.target.link.name), *shown]
             self._must_mark = False
         progress.read(seconds, has_moved=intake.has_moved)
-        if intake.has_content and not had_content:
+        # What fails in the same batch as its first content has answered nobody.
+        if intake.has_content and not had_content and intake.error is None:
             with self.memory.lock:
                 self._check()
                 self.walk.answered(self.clock())
@@ -205,7 +208,7 @@ class Journey:
     def settle(self) -> Sequence[StreamEvent] | None:
         """Ends the attempt: the last events of an answer, or None if the walk goes on."""
         intake = self._intake()
-        if intake.error is None and self.hold:
+        if intake.error is None:
             intake.error = self._judge(intake)
         with self.memory.lock:
             self._check()
@@ -238,12 +241,13 @@ class Journey:
         self.walk.failed(error, now, shown=text, may_go_on=may_go_on, usage=intake.usage)
 
     def _judge(self, intake: Intake) -> ProviderError | None:
-        """Whether a whole answer that nobody has seen yet may stand; one without any sign of content needs a reason."""
-        if not intake.has_content and (intake.finish is None or intake.finish.reason in {"other", "pause"}):
+        """Whether a whole answer may stand; one that shows nothing needs a reason, or that nobody else is left."""
+        is_declared = intake.finish is not None and intake.finish.reason not in {"other", "pause"}
+        if not intake.has_content and (not is_declared or isinstance(self._seam, Seam)):
             with self.memory.lock:
                 has_more = self.walk.has_more(self.clock())
             return _not_accepted("it is empty") if has_more else None
-        if self.accept is None:
+        if self.accept is None or not self.hold:
             return None
         events = [*intake.peek(), End(self.walk.report, intake.finish, intake.usage, intake.details)]
         return None if self.accept(Answer.collect(events)) else _not_accepted("the caller's predicate refused it")

@@ -16,8 +16,9 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from typing import TypeVar
 
 from shared_core.drive import adrive, drive
-from shared_core.errors import ChainExhaustedError, FailoverError, ProviderError, RequestRejectedError
+from shared_core.errors import ChainExhaustedError, FailoverError
 from shared_core.events import StreamEvent
+from shared_core.farewell import both_exhausted
 from shared_core.journey import CutError, Journey
 
 __all__ = ["arace", "race"]
@@ -31,6 +32,7 @@ class _Lane:
         self.has_content = False
         self.first: StreamEvent | None = None
         self.error: BaseException | None = None
+        self._is_cut = False
         self._notify = notify
         self._woken = threading.Event()
         self._events = drive(journey, sleep=self._woken.wait)
@@ -50,6 +52,8 @@ class _Lane:
             pass
         except BaseException as error:
             self.error = error
+        if self._is_cut:
+            self._events.close()  # nobody will read on
         self._notify()
 
     @property
@@ -58,8 +62,11 @@ class _Lane:
 
     def cut(self) -> None:
         """Abandons it, unless it has ended: what blocks it is interrupted, and its thread ends by itself."""
+        self._is_cut = True
         self._woken.set()
         self.journey.cut()
+        if not self._thread.is_alive():
+            self._events.close()
 
     def rest(self) -> Generator[StreamEvent, None, None]:
         """All of its events."""
@@ -90,7 +97,7 @@ def race(journey: Journey, hedge_after: float) -> Generator[StreamEvent, None, N
         for lane in lanes:
             if lane is not winner:
                 lane.cut()
-        merge([lane.journey for lane in lanes], winner.journey)
+        _merge(lanes, winner)
         yield from winner.rest()
     finally:
         for lane in lanes:
@@ -160,7 +167,7 @@ async def arace(journey: Journey, hedge_after: float) -> AsyncGenerator[StreamEv
         for lane in lanes:
             if lane is not winner:
                 await lane.cut()
-        merge([lane.journey for lane in lanes], winner.journey)
+        _merge(lanes, winner)
         async with contextlib.aclosing(winner.rest()) as events:
             async for event in events:
                 yield event
@@ -173,30 +180,29 @@ _AnyLane = TypeVar("_AnyLane", _Lane, _AsyncLane)
 
 
 def _winner(lanes: Sequence[_AnyLane]) -> _AnyLane | None:
-    """The lane that answers, or whose error is raised; None while that is open.
-
-    Raises nothing: when all have failed, the first one's error stands for all, and is told of the others.
-    """
+    """The lane that answers, or the first one if all have failed; None while that is open."""
     for lane in lanes:
         if lane.has_content or (lane.is_over and lane.error is None):
             return lane
     if any(not lane.is_over for lane in lanes):
         return None
-    first = lanes[0].error
-    if isinstance(first, ChainExhaustedError):
-        others = [lane.error for lane in lanes[1:]]
-        first.errors += tuple(error for other in others if isinstance(other, FailoverError) for error in _parts(other))
     return lanes[0]
 
 
-def _parts(error: FailoverError) -> tuple[ProviderError, ...]:
-    return error.errors if isinstance(error, ChainExhaustedError | RequestRejectedError) else ()
+def _merge(lanes: Sequence[_AnyLane], winner: _AnyLane) -> None:
+    """Joins both walks in the winner: the steps of both in one report, and what the loser was asking may be asked.
 
-
-def merge(journeys: Sequence[Journey], winner: Journey) -> None:
-    """Puts the steps of all walks into the winner's report, in the order in which the walks began."""
-    if len(journeys) < 2:
+    Raises:
+        ChainExhaustedError: Both came to the end of their chains; it tells of both.
+    """
+    if len(lanes) < 2:
         return
-    report = winner.walk.report
-    report.steps[:] = [step for journey in journeys for step in journey.walk.report.steps]
+    first, second = lanes[0], lanes[1]
+    loser = second if winner is first else first
+    if isinstance(first.error, ChainExhaustedError) and isinstance(second.error, ChainExhaustedError):
+        raise both_exhausted(first.error, second.error)
+    with winner.journey.memory.lock:
+        winner.journey.walk.outlive(loser.journey.walk)
+    report = winner.journey.walk.report
+    report.steps[:] = [step for lane in lanes for step in lane.journey.walk.report.steps]
     report.hedged = True

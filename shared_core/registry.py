@@ -90,7 +90,8 @@ class ProviderRegistry:
 
     def _set_base_url(self, name: str, url: str) -> None:
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-            raise ConfigurationError(f"base_urls[{name!r}] must begin with http:// or https://, got {url!r}")
+            # It is not quoted: a key may have been put there.
+            raise ConfigurationError(f"base_urls[{name!r}] must begin with http:// or https://")
         vendor = self.vendor(name)
         if vendor is None:
             variable = f"{''.join(c if c.isalnum() else '_' for c in name).upper()}_API_KEY"

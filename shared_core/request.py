@@ -112,7 +112,8 @@ class LLMRequest:
     native: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise ConfigurationError(f"max_tokens must be at least 1, got {self.max_tokens}")
-        if self.deadline is not None and self.deadline <= 0:
+        tokens = self.max_tokens
+        if tokens is not None and (not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 1):
+            raise ConfigurationError(f"max_tokens must be at least 1 and a whole number, got {tokens!r}")
+        if self.deadline is not None and not 0 < self.deadline < float("inf"):
             raise ConfigurationError(f"deadline must be more than 0 seconds, got {self.deadline}")

@@ -49,6 +49,8 @@ class Seam:
         return out
 
     def _end(self, finish: Finish) -> list[WireEvent]:
+        if finish.reason == "error":
+            return [finish]  # it broke: what is held back is no part of an answer
         tail = self._join.end()
         if self._join.has_diverged:
             return []

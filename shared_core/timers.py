@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from shared_core.errors import ErrorKind, ProviderError
 from shared_core.events import WireEvent
 
-__all__ = ["AsyncGuard", "Progress", "SyncGuard", "Watchdog"]
+__all__ = ["WATCHDOG", "AsyncGuard", "Progress", "SyncGuard", "Watchdog"]
 
 
 class Progress:
@@ -125,6 +125,12 @@ class Watchdog:
         with self._condition:
             self._guards.discard(guard)
 
+    def interrupt(self, guard: SyncGuard) -> None:
+        """Interrupts the read of `guard` now, unless it has been released."""
+        with self._condition:
+            if guard in self._guards:
+                guard.fire()
+
     def _run(self) -> None:
         idle_since: float | None = None
         while True:
@@ -141,9 +147,11 @@ class Watchdog:
                     self._condition.wait(max(0.0, self._wake_at - now))
             for guard in late:
                 # Under the lock, so that none is interrupted after its release: its connection may serve another call.
-                with self._condition:
-                    if guard in self._guards:
-                        guard.fire()
+                self.interrupt(guard)
+
+
+WATCHDOG = Watchdog()
+"""The one that looks after every sync call of the process."""
 
 
 class AsyncGuard:

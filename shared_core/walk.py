@@ -24,11 +24,11 @@ from shared_core.cooldown import Scoped
 from shared_core.decisions import Attempt, Decision, GiveUp, Hedge, Wait
 from shared_core.errors import ErrorKind, FailoverError, ProviderError
 from shared_core.events import Usage
-from shared_core.farewell import exhausted, interrupted, rejected
+from shared_core.farewell import Failure, exhausted, interrupted, rejected
 from shared_core.gate import Gate
 from shared_core.hooks import Notice
 from shared_core.memory import Memory
-from shared_core.mending import Mending
+from shared_core.mending import OPTIONAL_PARAMETERS, Mending
 from shared_core.policy import Action, FailoverPolicy
 from shared_core.report import AttemptRecord, Report, SkipRecord, WaitRecord
 from shared_core.verdict import PROBE_CHECK, Verdict, judge_link, judge_profile, soonest
@@ -88,7 +88,8 @@ class Walk:
         self._permits: list[Gate] = []
         self._min_window = 0
         self._link_error: ProviderError | None = None
-        self._errors: list[ProviderError] = []
+        self._failures: list[Failure] = []
+        self._broke: Failure | None = None
         self._rested = 0.0
         self._shown: str | None = None
         self._end: FailoverError | Literal["answered", "abandoned"] | None = None
@@ -165,7 +166,8 @@ class Walk:
             return None
         self._may_hedge = False
         link = late.target.link
-        return Hedge((*self._chain[self._link + 1 :], replace(link, profiles=link.profiles[self._profile :])))
+        rest = replace(link, profiles=link.profiles[self._profile :], is_part=True)
+        return Hedge((*self._chain[self._link + 1 :], rest))
 
     def rival(self, hedge: Hedge) -> Walk:
         """The walk of a hedge: neither of the two asks a target that the other has asked."""
@@ -180,6 +182,23 @@ class Walk:
         )
         walk._asked_by_other, self._asked_by_other = self._mine, walk._mine
         return walk
+
+    def outlive(self, other: Walk) -> None:
+        """The other walk of the call was cut: what it was asking is no longer being asked, and may be asked here."""
+        abandoned = {(step.model, step.profile) for step in other.report.attempts if step.outcome == "abandoned"}
+        self._asked_by_other = other._mine - abandoned
+        ahead = {
+            (link.name, profile.name)
+            for index, link in enumerate(self._chain[self._link :])
+            for profile in (link.profiles[self._profile :] if index == 0 else link.profiles)
+        }
+        back = [
+            replace(link, profiles=(profile,), is_part=True)
+            for link in other._chain
+            for profile in link.profiles
+            if (link.name, profile.name) in abandoned - ahead
+        ]
+        self._chain = (*self._chain, *back)
 
     def _begin(self, target: Target, now: float) -> Attempt:
         link, policy = target.link, self._policy
@@ -321,15 +340,15 @@ class Walk:
         attempt, record = self._close(now, "failed")
         record.kind, record.status, record.code = error.kind, error.status, error.code
         record.message, record.retry_after, record.usage = error.message, error.retry_after, usage
-        self._errors.append(error)
+        self._failures.append((error, record))
         target, rule = attempt.target, self._policy.rule(error.kind)
         self._memory.health.record_attempt(target.link.name)
         if shown is not None:
-            self._shown = shown
+            self._shown, self._broke = shown, (error, record)
             self._settle(attempt, error, now)
             self._go(rule.then if may_go_on else "raise", error, record, now)
             return
-        if had_prefill and error.kind is ErrorKind.BAD_REQUEST:
+        if had_prefill and error.kind is ErrorKind.BAD_REQUEST and error.parameter not in OPTIONAL_PARAMETERS:
             # Most likely that is what it refuses: it is asked in words, once, and from then on.
             self._memory.learnt(target.link.name).refuses_prefill = True
             self._again = (attempt, error)
@@ -412,11 +431,7 @@ class Walk:
                 return
             case "raise":
                 self._leave(now)
-                self._end = (
-                    rejected(error, record, self.report, self._errors)
-                    if self._shown is None
-                    else interrupted(self._shown, error, record, self.report, self._errors)
-                )
+                self._end = self._interrupted() or rejected((error, record), self.report, self._failures)
                 return
             case "larger_window":
                 learnt = self._memory.learnt(link.name)
@@ -435,7 +450,7 @@ class Walk:
     def _leave(self, now: float) -> None:
         """Goes on to the next link."""
         link = self._chain[self._link]
-        if self._link_error is not None and self._profile >= len(link.profiles):
+        if self._link_error is not None and self._profile >= len(link.profiles) and not link.is_part:
             self._cool_model(link, self._link_error, now)
         self._link_error = None
         self._give_back()
@@ -460,16 +475,21 @@ class Walk:
         return GiveUp(self._end)
 
     def _last_error(self, ready: float | None, now: float) -> FailoverError:
-        last = self._errors[-1] if self._errors else None
-        if last is not None and self._shown is not None:
-            return interrupted(self._shown, last, self.report.attempts[-1], self.report, self._errors)
-        overflowed = {error.kind for error in self._errors} == {ErrorKind.CONTEXT_EXCEEDED}
-        attempts = self.report.attempts
-        if last is not None and overflowed and self._policy.rule(last.kind).then == "larger_window":
-            return rejected(last, attempts[-1], self.report, self._errors)
+        if (error := self._interrupted()) is not None:
+            return error
+        overflowed = {error.kind for error, _ in self._failures} == {ErrorKind.CONTEXT_EXCEEDED}
+        if overflowed and self._policy.rule(ErrorKind.CONTEXT_EXCEEDED).then == "larger_window":
+            return rejected(self._failures[-1], self.report, self._failures)
         kinds = [kind for link in self._chain for kind in self._cooling_kinds(link, now)]
         retry_after = None if ready is None else max(0.0, ready - now)
-        return exhausted(self.report, self._errors, len(self._chain), retry_after, kinds)
+        models = len({link.name for link in self._chain})
+        return exhausted(self.report, self._failures, models, retry_after, kinds)
+
+    def _interrupted(self) -> FailoverError | None:
+        """The error of a call whose stream broke after something was shown; None if nothing was."""
+        if self._shown is None or self._broke is None:
+            return None
+        return interrupted(self._shown, self._broke, self.report, self._failures)
 
     def _cooling_kinds(self, link: Link, now: float) -> list[ErrorKind]:
         """The kinds of failure for which the model, or each of its profiles, is left alone."""

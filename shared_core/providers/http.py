@@ -132,12 +132,14 @@ class HTTPProvider:
                 omit=attempted.omit,
                 renames=attempted.renames,
             )
+            _check_headers(call)
             return client.build_request("POST", call.url, **_parts(call, attempted))
         except FailoverError:
             raise
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             text = cut(scrub(f"the request cannot be written for the {self._wire.name} wire: {error}"))
-            raise ProviderError(text, kind=ErrorKind.BAD_REQUEST, code="not_encodable") from error
+            # The frames of its traceback hold the key.
+            raise ProviderError(text, kind=ErrorKind.BAD_REQUEST, code="not_encodable") from error.with_traceback(None)
 
     def _decoder(self, response: httpx.Response) -> Decoder:
         return self._wire.decoder(vendor=self.vendor, content_type=response.headers.get("content-type", ""))
@@ -149,12 +151,22 @@ class HTTPProvider:
         return _without_key(error, attempted)
 
     def _broken(self, raised: Exception, attempted: Attempted) -> ProviderError:
+        if isinstance(raised, httpx.RequestError):
+            raised.request = httpx.Request("POST", self._base_url)  # the one that was sent holds the key
         return _without_key(classify_error(raised, provider=self.name, rules=self._rules), attempted)
 
     def _scrubbed(self, batch: Sequence[WireEvent], attempted: Attempted) -> Sequence[WireEvent]:
         if batch and type(batch[-1]) is Failed:
             _without_key(batch[-1].error, attempted)
         return batch
+
+
+def _check_headers(call: HTTPCall) -> None:
+    for name, value in call.headers.items():
+        # httpx would take it for a broken connection and quote it; it may hold a secret.
+        if any(ord(char) < 32 or ord(char) == 127 for char in name + value):
+            text = f"the header {name!r} holds characters that no header can carry"
+            raise ProviderError(text, kind=ErrorKind.BAD_REQUEST, code="unsendable_header")
 
 
 def _is_url(text: str) -> bool:

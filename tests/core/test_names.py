@@ -326,7 +326,7 @@ def test_a_key_function_that_fails_is_a_reason_without_its_words() -> None:
         ({"openai": {"main": ""}}, None, "profile 'main' of 'openai' has no key"),
         ({"openai": {"main": SecretStr(" ")}}, None, "profile 'main' of 'openai' has no key"),
         ({"openai": {"main": None}}, None, "profile 'main' of 'openai' has no key"),
-        ({"openai": {"main": "key"}}, {"openai": ["other"]}, r"must list profiles of \['main'\], got \['other'\]"),
+        ({"openai": {"main": "key"}}, {"openai": ["other"]}, r"must list profiles of \['main'\]"),
         ({"openai": {"main": "key"}}, {"openai": []}, "must list profiles"),
         ({"openai": {"main": "key"}}, {"openai": "main"}, "must list profiles"),
         (None, {"openai": ["main"]}, r"must list profiles of \['default'\]"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -184,5 +184,5 @@ def said(text: str, delta: str | None = None, **kwargs: Any) -> ChatResponse:
 def _raised(item: Any) -> ChatResponse:
     if isinstance(item, Exception):
         raise item
-    made: ChatResponse = item() if isinstance(item, Callable) else item  # type: ignore[arg-type]
+    made: ChatResponse = item
     return made

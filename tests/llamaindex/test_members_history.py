@@ -11,14 +11,28 @@ from typing import Any
 
 import httpx
 import pytest
-from llama_index.core.base.llms.types import ImageBlock, TextBlock
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    CacheControl,
+    CachePoint,
+    CitableBlock,
+    DocumentBlock,
+    ImageBlock,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
 from llama_index.core.llms import ChatMessage, ChatResponse, MessageRole
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai import OpenAI
 
 from llamaindex_failover import FailoverLLM
+from llamaindex_failover.histories import suited, to_chat
 from llamaindex_failover.links import Link
+from llamaindex_failover.messages import to_core
+from shared_core.messages import Document, Message, ToolResult
 from shared_core.policy import FailoverPolicy
+from shared_core.providers.base import Vendor
 from shared_core.simulator import Reply, Simulator, ToolCall
 from tests.llamaindex.claude import CLAUDE, make_claude
 from tests.llamaindex.conformance import PIXEL
@@ -136,7 +150,8 @@ def test_there_and_back(sim: Simulator, client: httpx.Client, first: str, second
     assert one != two
     assert [message.model_dump() for message in talk.history[: len(before)]] == before
     last = sim.requests[-1]
-    assert all(call["input"] in ({"city": "Rome"}, {"city": "Oslo"}) for call in used(last.body))
+    inputs = [{"city": "Rome"}, {"city": "Oslo"}] * 2 if talk.one == CLAUDE else []
+    assert [call["input"] for call in used(last.body)] == inputs
     # Claude's reasoning comes home with its proof, and goes to nobody else.
     assert (SIGNATURE in last.raw) == (talk.one == CLAUDE)
     assert not any(SIGNATURE in request.raw for request in sim.requests_for(GPT))
@@ -146,3 +161,64 @@ def used(body: Any) -> list[Any]:
     """The tool calls in a request to Claude."""
     turns = [turn["content"] for turn in body["messages"] if isinstance(turn["content"], list)]
     return [block for turn in turns for block in turn if block.get("type") == "tool_use"]
+
+
+def test_every_block_has_a_way_back() -> None:
+    """What the engine made of LlamaIndex's messages becomes the same messages again."""
+    image = ImageBlock(image=PIXEL, image_mimetype="image/png", detail="low")
+    result = {"tool_call_id": "call_1", "name": "weather", "is_error": True}
+    messages = [
+        ChatMessage(
+            blocks=[
+                TextBlock(text="Look:"),
+                CachePoint(cache_control=CacheControl(type="ephemeral")),
+                image,
+                ImageBlock(url="https://example.com/cat.png", image_mimetype="image/png"),
+                AudioBlock(audio=b"sound", format="wav"),
+                DocumentBlock(data=b"%PDF-1.4", title="paper", document_mimetype="application/pdf"),
+            ],
+            additional_kwargs={"name": "ann"},
+        ),
+        ChatMessage(
+            role=MessageRole.ASSISTANT,
+            blocks=[
+                ThinkingBlock(content="Hm.", additional_information={"signature": "sig", "origin": "anthropic"}),
+                ToolCallBlock(tool_call_id="call_1", tool_name="weather", tool_kwargs={"city": "Rome"}),
+            ],
+        ),
+        ChatMessage(role=MessageRole.TOOL, content="down", additional_kwargs=result),
+    ]
+    back = [made for message in to_core(messages) for made in to_chat(message)]
+    assert [message.model_dump() for message in back] == [message.model_dump() for message in messages]
+
+
+def test_results_are_messages_of_their_own() -> None:
+    """Several in one of the engine's messages are as many in LlamaIndex, each with a block; a text file is text."""
+    message = Message("tool", (ToolResult("a"), ToolResult("b", (Document(text="told", mime_type="text/plain"),))))
+    assert [(made.additional_kwargs["tool_call_id"], made.content) for made in to_chat(message)] == [
+        ("a", ""),
+        ("b", "told"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        ChatMessage(role=MessageRole.DEVELOPER, content="Be brief."),
+        ChatMessage(blocks=[CitableBlock(title="t", source="s", content=[TextBlock(text="cited")])]),
+        ChatMessage(role=MessageRole.ASSISTANT, additional_kwargs={"tool_calls": [{"name": "f", "arguments": "{}"}]}),
+    ],
+    ids=["role", "block", "older call"],
+)
+def test_what_only_some_classes_know_is_translated(message: ChatMessage) -> None:
+    """Roles, blocks and older forms that a member's class may not know."""
+    core = to_core([ChatMessage("Hi"), message])
+    own = {id(core[1]): message}
+    made = suited(core, own, Vendor(name="Mine", wire="member"), "m")
+    assert message not in made
+    assert {told.role for told in made} <= {
+        MessageRole.SYSTEM,
+        MessageRole.USER,
+        MessageRole.ASSISTANT,
+        MessageRole.TOOL,
+    }

@@ -160,12 +160,13 @@ async def test_a_broken_answer_goes_on(make_llm: Maker, openai: OpenAI, sim: Sim
 
     sim.script(GPT, rest)
     sim.script("claude-sonnet-4-5", Fault.cut(8, reply=begun))
-    driver = Driver(make_llm(FALLBACK, (openai,), mid_stream="continue"), is_async=is_async)
+    llm = make_llm(FALLBACK, (openai,), mid_stream="continue")
+    driver = Driver(llm, is_async=is_async)
     for method, given in (("stream_chat", ask()), ("stream_complete", "Hi")):
         responses = await driver.stream(method, given)
         assert "".join(response.delta or "" for response in responses) == WHOLE
         assert answered_by(responses[-1]) == "OpenAI/gpt-4.1"
-        driver.llm.manager.reset()  # type: ignore[attr-defined]
+        llm.manager.reset()
         sim.script(GPT, rest)
         sim.script("claude-sonnet-4-5", Fault.cut(8, reply=begun))
 

@@ -108,7 +108,7 @@ def test_a_generic_class_has_a_name_that_providers_take() -> None:
         ({"tools": ["add"]}, "a tool must be"),
         ({"tools": [{"name": "add"}, {"a": 1, "b": 2}]}, "a tool must be"),
         ({"tools": [CALL | {"name": "x"}], "tool_choice": 5}, "tool_choice must be"),
-        ({"max_tokens": 0}, "max_tokens must be at least 1"),
+        ({"max_tokens": 0}, "max_tokens must be .*at least 1"),
     ],
 )
 def test_what_has_no_form_is_refused(given: dict[str, Any], message: str) -> None:
