@@ -6,7 +6,7 @@ can report it. Building a chain is pure; who knows providers and keys (`manager`
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from shared_core.errors import ConfigurationError
@@ -70,7 +70,7 @@ class Target:
     profile: Profile
 
 
-def merge_models(*sources: Collection[str]) -> tuple[str, ...]:
+def merge_models(*sources: Iterable[str]) -> tuple[str, ...]:
     """Model strings of all sources in order: trimmed, empty ones dropped, each once.
 
     >>> merge_models(["openai/gpt-4.1 "], ["", "groq/llama", "openai/gpt-4.1"])
@@ -79,8 +79,11 @@ def merge_models(*sources: Collection[str]) -> tuple[str, ...]:
     Raises:
         ConfigurationError: A source is itself a string, or holds something else than strings.
     """
+    names: dict[str, None] = {}
     for source in sources:
         # A string is an iterable of strings as well, and would become a chain of letters.
-        if isinstance(source, str) or not all(isinstance(text, str) for text in source):
+        found = () if isinstance(source, str) else tuple(source)
+        if isinstance(source, str) or not all(isinstance(text, str) for text in found):
             raise ConfigurationError(f"models must be a list of model strings, got {source!r}")
-    return tuple(dict.fromkeys(name for source in sources for name in (text.strip() for text in source) if name))
+        names.update(dict.fromkeys(text.strip() for text in found))
+    return tuple(name for name in names if name)

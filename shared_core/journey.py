@@ -91,7 +91,7 @@ class Journey:
     guard: SyncGuard | None = field(default=None, init=False)
     _is_cut: bool = field(default=False, init=False)
     _attempt: Attempt | None = field(default=None, init=False)
-    _intake_now: Intake | None = field(default=None, init=False)
+    _intake: Intake = field(default_factory=lambda: Intake(hold=False), init=False)
     _seam: Seam | Afresh | None = field(default=None, init=False)
     _must_mark: bool = field(default=False, init=False)
     _had_prefill: bool = field(default=False, init=False)
@@ -133,7 +133,7 @@ class Journey:
 
     def begin(self, attempt: Attempt) -> tuple[Progress, LLMRequest]:
         """Begins an attempt: its timers, and what to ask."""
-        self._attempt, self._intake_now = attempt, Intake(hold=self.hold)
+        self._attempt, self._intake = attempt, Intake(hold=self.hold)
         self._seam, self._must_mark, self._had_prefill = None, False, False
         request = self.request
         if attempt.shown is not None:
@@ -162,7 +162,7 @@ class Journey:
 
     def take(self, batch: Sequence[WireEvent], progress: Progress, seconds: float) -> Sequence[StreamEvent]:
         """Takes a batch that was `seconds` in coming; what to show."""
-        intake = self._intake()
+        intake = self._intake
         had_content, was_finished = intake.has_content, intake.finish is not None
         shown = intake.feed(batch if self._seam is None else self._seam.through(batch))
         if shown and self._must_mark and self._attempt is not None:
@@ -182,7 +182,7 @@ class Journey:
 
     def is_broken(self) -> bool:
         """Whether the stream itself said that it is broken."""
-        return self._intake().error is not None
+        return self._intake.error is not None
 
     def broke(self, raised: Exception | None, progress: Progress, *, has_fired: bool) -> None:
         """The read ended: in an exception, by our timer, or at the end of the stream (None).
@@ -190,10 +190,8 @@ class Journey:
         Raises:
             ConfigurationError: It was one; no other target would help.
         """
-        intake = self._intake()
+        intake = self._intake
         self._check()
-        if intake.error is not None:
-            return
         if intake.finish is not None:
             return  # the answer is whole; what broke behind it took nothing away
         if has_fired:
@@ -207,7 +205,7 @@ class Journey:
 
     def settle(self) -> Sequence[StreamEvent] | None:
         """Ends the attempt: the last events of an answer, or None if the walk goes on."""
-        intake = self._intake()
+        intake = self._intake
         if intake.error is None:
             intake.error = self._judge(intake)
         with self.memory.lock:
@@ -227,17 +225,12 @@ class Journey:
             return
         before = self._attempt.shown if self._attempt is not None and self.policy.mid_stream == "continue" else None
         text = (before or "") + intake.text
-        may_go_on = False
-        match self.policy.mid_stream:
-            case "raise":
-                pass
-            case "restart":
-                may_go_on = True
-            case "continue":
-                way = course(self.request, text=text, has_tool_call=intake.has_tools, has_refusal=intake.has_refusal)
-                may_go_on = way.is_open
-                self._spent = added(self._spent, intake.usage)
-                self._reasonings += intake.reasonings
+        may_go_on = self.policy.mid_stream == "restart"
+        if self.policy.mid_stream == "continue":
+            way = course(self.request, text=text, has_tool_call=intake.has_tools, has_refusal=intake.has_refusal)
+            may_go_on = way.is_open
+            self._spent = added(self._spent, intake.usage)
+            self._reasonings += intake.reasonings
         self.walk.failed(error, now, shown=text, may_go_on=may_go_on, usage=intake.usage)
 
     def _judge(self, intake: Intake) -> ProviderError | None:
@@ -256,11 +249,6 @@ class Journey:
         """The call is over, one way or another; what still runs is abandoned."""
         with self.memory.lock:
             self.walk.abandoned(self.clock())
-
-    def _intake(self) -> Intake:
-        if self._intake_now is None:
-            raise RuntimeError("no attempt was begun")
-        return self._intake_now
 
 
 def _not_accepted(why: str) -> ProviderError:

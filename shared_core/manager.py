@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -114,7 +114,7 @@ class FailoverManager:
         self._clock = clock
         self._known: dict[str, _Known] = {}
 
-    def require(self, models: Collection[str]) -> None:
+    def require(self, models: Iterable[str]) -> None:
         """Checks model strings, so that a mistake shows where it is made.
 
         Raises:

@@ -74,8 +74,7 @@ class _Lane:
         if self.error is not None:
             raise self.error
         with contextlib.closing(self._events):
-            if self.first is not None:
-                yield self.first
+            yield from () if self.first is None else (self.first,)
             yield from self._events
 
 

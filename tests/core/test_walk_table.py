@@ -6,7 +6,7 @@ import pytest
 
 from shared_core.errors import ChainExhaustedError, ErrorKind, RequestRejectedError
 from shared_core.policy import RULES, Action, Rule
-from tests.core.player import World, answers, error, fails, link
+from tests.core.player import World, answers, fails, link
 
 K = ErrorKind
 TWO = link("a/x", "main", "backup")
