@@ -16,11 +16,11 @@ before the deadline; a repair of the request belongs to one target.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal, assert_never
 
-from shared_core.chain import Link, Profile, Target
-from shared_core.cooldown import Scoped
+from shared_core.blame import cool_model, cool_profile, is_cut_short
+from shared_core.chain import Link, Target
+from shared_core.cursor import Cursor
 from shared_core.decisions import Attempt, Decision, GiveUp, Hedge, Wait
 from shared_core.errors import ErrorKind, FailoverError, ProviderError
 from shared_core.events import Usage
@@ -34,10 +34,6 @@ from shared_core.report import AttemptRecord, Report, SkipRecord, WaitRecord
 from shared_core.verdict import PROBE_CHECK, Verdict, judge_link, judge_profile, soonest
 
 __all__ = ["Walk"]
-
-
-_TICK = 0.01
-"""A timer may run out a little before the clock says so."""
 
 
 class Walk:
@@ -70,15 +66,13 @@ class Walk:
     ) -> None:
         self.report = Report()
         self.notices: list[Notice] = []
-        self._chain = chain
         self._memory = memory
         self._policy = policy
         self._began = now
         seconds = policy.deadline if deadline is None else deadline
         self._deadline = None if seconds is None else now + seconds
         self._asked = max_tokens
-        self._link = 0
-        self._profile = 0
+        self._cursor = Cursor(chain, memory, self)
         self._attempt: Attempt | None = None
         self._record: AttemptRecord | None = None
         self._started = now
@@ -86,15 +80,12 @@ class Walk:
         self._pause: Wait | None = None
         self._mending = Mending(policy, memory, max_tokens)
         self._permits: list[Gate] = []
-        self._min_window = 0
         self._link_error: ProviderError | None = None
         self._failures: list[Failure] = []
         self._broke: Failure | None = None
         self._rested = 0.0
         self._shown: str | None = None
         self._end: FailoverError | Literal["answered", "abandoned"] | None = None
-        self._mine: set[tuple[str, str]] = set()
-        self._asked_by_other: set[tuple[str, str]] = set()
         self._may_hedge = policy.hedge_after is not None and not is_rival
         memory.health.ensure(link.name for link in chain)
         if not is_rival:
@@ -119,30 +110,29 @@ class Walk:
             return pause
         if self._again is not None:
             (attempt, error), self._again = self._again, None
-            if self._judge(attempt.target, now) is None:
+            if not self._is_late(now) and self._cursor.judge(attempt.target, now) is None:
                 return self._begin(attempt.target, now)
             # Another call shut it during the pause, or the deadline passed meanwhile: what failed stays a failure.
             self._settle(attempt, error, now)
         return self._select(now)
 
     def _select(self, now: float) -> Decision:
-        while self._link < len(self._chain):
-            link = self._chain[self._link]
-            if link.profiles and self._profile >= len(link.profiles):
+        while (link := self._cursor.here) is not None:
+            if link.profiles and self._cursor.profile >= len(link.profiles):
                 self._leave(now)
                 continue
             if self._is_late(now):
                 verdict: Verdict | None = Verdict("the deadline has passed")
             else:
-                verdict = judge_link(link, self._memory, now, self, self._min_window)
+                verdict = self._cursor.judge_link(link, now)
             if verdict is not None:
                 self._skip(link, None, verdict, now)
                 self._leave(now)
                 continue
-            while self._profile < len(link.profiles):
-                profile = link.profiles[self._profile]
-                self._profile += 1
-                verdict = self._judge_profile(link, profile, now)
+            while self._cursor.profile < len(link.profiles):
+                profile = link.profiles[self._cursor.profile]
+                self._cursor.profile += 1
+                verdict = self._cursor.judge_profile(link, profile, now)
                 if verdict is None:
                     self._mending = Mending(self._policy, self._memory, self._asked)
                     return self._begin(Target(link, profile), now)
@@ -160,14 +150,13 @@ class Walk:
         has_content = self._record is None or self._record.first_token is not None
         if late is None or has_content or self._shown is not None or not self._may_hedge:
             return None
-        if self._is_late(now) or not self._count_left(now):
+        if self._is_late(now) or not self._cursor.count_ahead(now):
             return None
         if not self._memory.hedges.withdraw(now):
             return None
         self._may_hedge = False
         link = late.target.link
-        rest = replace(link, profiles=link.profiles[self._profile :], is_part=True)
-        return Hedge((*self._chain[self._link + 1 :], rest))
+        return Hedge(self._cursor.rest(link))
 
     def rival(self, hedge: Hedge) -> Walk:
         """The walk of a hedge: neither of the two asks a target that the other has asked."""
@@ -180,32 +169,20 @@ class Walk:
             deadline=None if self._deadline is None else self._deadline - self._began,
             is_rival=True,
         )
-        walk._asked_by_other, self._asked_by_other = self._mine, walk._mine
+        walk._cursor.others, self._cursor.others = self._cursor.mine, walk._cursor.mine
         return walk
 
     def outlive(self, other: Walk) -> None:
         """The other walk of the call was cut: what it was asking is no longer being asked, and may be asked here."""
         abandoned = {(step.model, step.profile) for step in other.report.attempts if step.outcome == "abandoned"}
-        self._asked_by_other = other._mine - abandoned
-        ahead = {
-            (link.name, profile.name)
-            for index, link in enumerate(self._chain[self._link :])
-            for profile in (link.profiles[self._profile :] if index == 0 else link.profiles)
-        }
-        back = [
-            replace(link, profiles=(profile,), is_part=True)
-            for link in other._chain
-            for profile in link.profiles
-            if (link.name, profile.name) in abandoned - ahead
-        ]
-        self._chain = (*self._chain, *back)
+        self._cursor.take_back(other._cursor, abandoned)
 
     def _begin(self, target: Target, now: float) -> Attempt:
         link, policy = target.link, self._policy
-        self._mine.add((link.name, target.profile.name))
+        self._cursor.mine.add((link.name, target.profile.name))
         learnt = self._memory.learnt(link.name)
         max_tokens = self._mending.max_tokens(learnt)
-        left = self._count_left(now)
+        left = self._cursor.count_ahead(now)
         first = policy.silent_first_token_timeout if link.thinks_silently else policy.first_token_timeout
         if not left:
             first = max(first, policy.last_first_token_timeout)
@@ -273,7 +250,7 @@ class Walk:
 
     def has_more(self, now: float) -> bool:
         """Whether another target could still be attempted."""
-        return self._count_left(now) > 0
+        return self._cursor.count_ahead(now) > 0
 
     # What happened
 
@@ -360,8 +337,8 @@ class Walk:
             seconds=now - self._started,
             now=now,
             deadline=self._deadline,
-            others=lambda: self._count_left(now),
-            siblings=lambda: self._has_free_sibling(target.link, now),
+            others=lambda: self._cursor.count_ahead(now),
+            siblings=lambda: self._cursor.has_free_sibling(target.link, now),
         )
         if pause is not None:
             self._again = attempt, error
@@ -372,60 +349,26 @@ class Walk:
 
     def _settle(self, attempt: Attempt, error: ProviderError, now: float) -> None:
         """What the failure means for the profile and the model."""
-        link, profile = attempt.target.link, attempt.target.profile
         rule = self._policy.rule(error.kind)
         # What the profile before this one did says nothing of the model any more.
         self._link_error = None
-        if self._is_cut_short(attempt, error, now):
+        has_content = self._record is not None and self._record.first_token is not None
+        spent = now - self._started
+        if is_cut_short(attempt, error, spent=spent, has_content=has_content, is_late=self._is_late(now)):
             return
-        if rule.profile != "none":
-            by_model = rule.profile == "model" and error.scope == "model" and self._policy.cooldown_scope == "model"
-            scope = Scoped(link.provider, profile.name, link.model if by_model else None)
-            seconds = self._memory.cooldowns.shut(
-                scope, error, self._policy, now=now, fingerprint=profile.fingerprint, started=self._started
-            )
-            self._tell_cooldown(link, profile.name, error, seconds)
+        told = cool_profile(attempt.target, error, self._memory, self._policy, now=now, started=self._started)
+        self.notices += [told] if told else []
         if rule.health == "now":
-            self._cool_model(link, error, now)
+            self._cool_model(attempt.target.link, error, now)
         elif rule.health == "last_profile":
             self._link_error = error
 
-    def _is_cut_short(self, attempt: Attempt, error: ProviderError, now: float) -> bool:
-        """Whether it ran out of time that the deadline took from it, so that the target is not to blame."""
-        if not error.is_timeout:
-            return False
-        # Once content came, only the idle timeout bounds it, and that one is never cut.
-        has_content = self._record is not None and self._record.first_token is not None
-        spent = now - self._started + _TICK
-        return self._is_late(now) or (attempt.is_cut and not has_content and spent >= attempt.first_token_timeout)
-
     def _cool_model(self, link: Link, error: ProviderError, now: float) -> None:
-        stated = None
-        is_keys_fault = self._policy.rule(error.kind).profile != "none"
-        if error.retry_after is not None:
-            stated = min(max(error.retry_after, self._policy.min_cooldown), self._policy.max_cooldown)
-            if is_keys_fault:
-                # The first of its profiles to be free again is when the model is.
-                free = soonest((link,), self._memory, now, self)
-                stated = stated if free is None or free <= now else min(stated, free - now)
-        seconds = self._memory.health.record_failure(
-            link.name,
-            error.kind,
-            error.message,
-            now,
-            started=self._started,
-            cooldown=stated,
-            keys=link.keys if is_keys_fault else (),
-        )
-        self._tell_cooldown(link, None, error, seconds)
-
-    def _tell_cooldown(self, link: Link, profile: str | None, error: ProviderError, seconds: float) -> None:
-        if seconds:
-            notice = Notice("cooldown", link.name, link.provider, profile, kind=error.kind, seconds=seconds)
-            self.notices.append(notice)
+        told = cool_model(link, error, self._memory, self._policy, now=now, started=self._started, holder=self)
+        self.notices += [told] if told else []
 
     def _go(self, then: Action, error: ProviderError, record: AttemptRecord, now: float) -> None:
-        link = self._chain[self._link]
+        link = self._cursor.chain[self._cursor.link]
         match then:
             case "next_profile":
                 return
@@ -436,12 +379,12 @@ class Walk:
             case "larger_window":
                 learnt = self._memory.learnt(link.name)
                 learnt.refused_input(error.ceiling)
-                self._min_window = max(self._min_window, learnt.window or link.window or 0)
+                self._cursor.min_window = max(self._cursor.min_window, learnt.window or link.window or 0)
             case "next_model":
                 pass
             case _:
                 assert_never(then)
-        for profile in link.profiles[self._profile :]:
+        for profile in link.profiles[self._cursor.profile :]:
             self._skip(link, profile.name, Verdict(f"{link.name} failed: {error.kind}"), now)
         self._leave(now)
 
@@ -449,23 +392,22 @@ class Walk:
 
     def _leave(self, now: float) -> None:
         """Goes on to the next link."""
-        link = self._chain[self._link]
-        if self._link_error is not None and self._profile >= len(link.profiles) and not link.is_part:
+        link = self._cursor.chain[self._cursor.link]
+        if self._link_error is not None and self._cursor.profile >= len(link.profiles) and not link.is_part:
             self._cool_model(link, self._link_error, now)
         self._link_error = None
         self._give_back()
-        self._link += 1
-        self._profile = 0
+        self._cursor.next_link()
 
     def _rest_or_give_up(self, now: float) -> Decision:
         """The chain is at its end: wait for the first target to come back if that is soon, else give up."""
-        ready = soonest(self._chain, self._memory, now, self, self._min_window)
+        ready = soonest(self._cursor.chain, self._memory, now, self, self._cursor.min_window)
         if ready is not None and now < ready <= now + self._policy.patience - self._rested and not self._is_late(ready):
             # Another rest is not shorter than a look at a probe, so that there cannot be many of them.
             shortest = min(PROBE_CHECK, self._policy.patience - self._rested) if self._rested else 0.0
             seconds = max(ready - now, shortest)
             self._rested += seconds
-            self._link = self._profile = 0
+            self._cursor.rewind()
             # They are judged anew after the wait, and then attempted or skipped for good.
             self.report.steps[:] = [step for step in self.report.steps if not isinstance(step, SkipRecord)]
             wait = Wait(seconds, "everything is cooling; the first target is about to be free")
@@ -480,9 +422,9 @@ class Walk:
         overflowed = {error.kind for error, _ in self._failures} == {ErrorKind.CONTEXT_EXCEEDED}
         if overflowed and self._policy.rule(ErrorKind.CONTEXT_EXCEEDED).then == "larger_window":
             return rejected(self._failures[-1], self.report, self._failures)
-        kinds = [kind for link in self._chain for kind in self._cooling_kinds(link, now)]
+        kinds = [kind for link in self._cursor.chain for kind in self._cooling_kinds(link, now)]
         retry_after = None if ready is None else max(0.0, ready - now)
-        models = len({link.name for link in self._chain})
+        models = len({link.name for link in self._cursor.chain})
         return exhausted(self.report, self._failures, models, retry_after, kinds)
 
     def _interrupted(self) -> FailoverError | None:
@@ -504,34 +446,6 @@ class Walk:
     def _skip(self, link: Link, profile: str | None, verdict: Verdict, now: float) -> None:
         until = None if verdict.until is None else max(0.0, verdict.until - now)
         self.report.steps.append(SkipRecord(link.name, link.provider, profile, verdict.reason, until))
-
-    def _count_left(self, now: float) -> int:
-        """How many targets could still be attempted after the one at hand."""
-        count = 0
-        for index in range(self._link, len(self._chain)):
-            link = self._chain[index]
-            if index > self._link and judge_link(link, self._memory, now, self, self._min_window) is not None:
-                continue
-            first = self._profile if index == self._link else 0
-            count += sum(self._judge_profile(link, profile, now) is None for profile in link.profiles[first:])
-        return count
-
-    def _judge(self, target: Target, now: float) -> Verdict | None:
-        if self._is_late(now):
-            return Verdict("the deadline has passed")
-        return judge_link(target.link, self._memory, now, self, self._min_window) or judge_profile(
-            target.link, target.profile, self._memory, now, self
-        )
-
-    def _has_free_sibling(self, link: Link, now: float) -> bool:
-        """Whether another profile of the same model could be attempted next."""
-        later = link.profiles[self._profile :]
-        return any(self._judge_profile(link, profile, now) is None for profile in later)
-
-    def _judge_profile(self, link: Link, profile: Profile, now: float) -> Verdict | None:
-        if (link.name, profile.name) in self._asked_by_other:
-            return Verdict("asked as a hedge")
-        return judge_profile(link, profile, self._memory, now, self)
 
     def _is_late(self, instant: float) -> bool:
         return self._deadline is not None and instant >= self._deadline

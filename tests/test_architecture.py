@@ -13,7 +13,25 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FRAMEWORKS = {"langchain", "langchain_core", "langgraph", "llama_index"}
 FACES = {"langchain_failover", "llamaindex_failover"}
-PURE = ("walk", "mending", "verdict", "gate", "cooldown", "health", "budget", "learnt", "intake", "farewell", "chain")
+PURE = (
+    "walk",
+    "cursor",
+    "blame",
+    "decisions",
+    "seam",
+    "join",
+    "continuation",
+    "mending",
+    "verdict",
+    "gate",
+    "cooldown",
+    "health",
+    "budget",
+    "learnt",
+    "intake",
+    "farewell",
+    "chain",
+)
 ACTING = {"asyncio", "threading", "time", "socket", "httpx", "random", "logging"}
 
 
