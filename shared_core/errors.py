@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-class ErrorKind(str, Enum):  # noqa: UP042 - str(kind) must not differ between f-strings and json on Python 3.11
+class ErrorKind(StrEnum):
     """What a failed attempt means for the walk. The value is the label used in trails, logs and metrics."""
 
     RATE_LIMIT = "rate_limit"
@@ -57,9 +57,6 @@ class ErrorKind(str, Enum):  # noqa: UP042 - str(kind) must not differ between f
     """The request itself is wrong; it would be wrong anywhere."""
     UNKNOWN = "unknown"
     """Nothing reliable can be said."""
-
-    def __str__(self) -> str:
-        return self.value
 
 
 Scope = Literal["model", "account"]

@@ -13,7 +13,7 @@ from shared_core.errors import ErrorKind
 from shared_core.gate import Gate
 from shared_core.memory import Memory
 
-__all__ = ["PROBE_CHECK", "Verdict", "judge_link", "judge_profile", "soonest"]
+__all__ = ["PROBE_CHECK", "Verdict", "cooling_kinds", "judge_link", "judge_profile", "soonest"]
 
 PROBE_CHECK = 0.25
 """Seconds after which to look again at a target that another call is probing: nobody knows when that has its answer."""
@@ -82,6 +82,20 @@ def soonest(chain: Sequence[Link], memory: Memory, now: float, holder: object, m
         if free:
             instants.append(max(ready, min(free)))
     return min(instants, default=None)
+
+
+def cooling_kinds(chain: Sequence[Link], memory: Memory, now: float, holder: object) -> list[ErrorKind]:
+    """The kinds of failure for which models of the chain, or each of their profiles, are left alone."""
+    found: list[ErrorKind] = []
+    for link in chain:
+        whole = judge_link(link, memory, now, holder)
+        verdicts = (
+            [judge_profile(link, profile, memory, now, holder) for profile in link.profiles]
+            if whole is None
+            else [whole]
+        )
+        found += [verdict.kind for verdict in verdicts if verdict is not None and verdict.kind is not None]
+    return found
 
 
 def _instants(verdicts: Iterable[Verdict | None], now: float) -> Iterable[float]:

@@ -31,7 +31,7 @@ from shared_core.memory import Memory
 from shared_core.mending import OPTIONAL_PARAMETERS, Mending
 from shared_core.policy import Action, FailoverPolicy
 from shared_core.report import AttemptRecord, Report, SkipRecord, WaitRecord
-from shared_core.verdict import PROBE_CHECK, Verdict, judge_link, judge_profile, soonest
+from shared_core.verdict import PROBE_CHECK, Verdict, cooling_kinds, soonest
 
 __all__ = ["Walk"]
 
@@ -422,7 +422,7 @@ class Walk:
         overflowed = {error.kind for error, _ in self._failures} == {ErrorKind.CONTEXT_EXCEEDED}
         if overflowed and self._policy.rule(ErrorKind.CONTEXT_EXCEEDED).then == "larger_window":
             return rejected(self._failures[-1], self.report, self._failures)
-        kinds = [kind for link in self._cursor.chain for kind in self._cooling_kinds(link, now)]
+        kinds = cooling_kinds(self._cursor.chain, self._memory, now, self)
         retry_after = None if ready is None else max(0.0, ready - now)
         models = len({link.name for link in self._cursor.chain})
         return exhausted(self.report, self._failures, models, retry_after, kinds)
@@ -432,16 +432,6 @@ class Walk:
         if self._shown is None or self._broke is None:
             return None
         return interrupted(self._shown, self._broke, self.report, self._failures)
-
-    def _cooling_kinds(self, link: Link, now: float) -> list[ErrorKind]:
-        """The kinds of failure for which the model, or each of its profiles, is left alone."""
-        whole = judge_link(link, self._memory, now, self)
-        verdicts = (
-            [judge_profile(link, profile, self._memory, now, self) for profile in link.profiles]
-            if whole is None
-            else [whole]
-        )
-        return [verdict.kind for verdict in verdicts if verdict is not None and verdict.kind is not None]
 
     def _skip(self, link: Link, profile: str | None, verdict: Verdict, now: float) -> None:
         until = None if verdict.until is None else max(0.0, verdict.until - now)
