@@ -52,7 +52,7 @@ _SENT = (
 )
 """Settings that go into every request."""
 
-_LINKS = frozenset({"model", "fallbacks", "fallback_models"})
+_LINKS = ("model", "fallbacks", "fallback_models")
 """Keywords of a call that name links of its chain."""
 
 
@@ -252,7 +252,7 @@ class FailoverLLM(StructuredPrediction):
         if kwargs.keys().isdisjoint(_LINKS):
             return kwargs
         named = dict(kwargs)
-        for name in _LINKS & kwargs.keys():
+        for name in (name for name in _LINKS if name in kwargs):
             if isinstance(given := kwargs[name], LLM):
                 named[name] = self._names(given)[0]
             elif isinstance(given, Sequence) and not isinstance(given, str):

@@ -9,7 +9,8 @@ import pytest
 
 from shared_core import ConfigurationError, ErrorKind, FailoverManager, FailoverPolicy, LLMRequest, Message
 from shared_core.chain import merge_models
-from shared_core.errors import RequestRejectedError
+from shared_core.cooldown import Cooldowns, Scoped
+from shared_core.errors import ProviderError, RequestRejectedError
 from shared_core.events import Failed, Finish, MemberChunk, ReasoningDelta, TextDelta, Usage, WireEvent
 from shared_core.join import Join
 from shared_core.seam import Seam
@@ -46,6 +47,24 @@ def test_a_members_chunk_is_cut_to_what_is_new() -> None:
     out = seam().through([chunk])
     assert text(out) == "is."
     assert out[-2:] == [usage, STOP]
+
+
+def test_a_members_chunks_may_come_one_by_one() -> None:
+    """Most bear text alone."""
+    join = seam()
+    out = [*join.through([MemberChunk(object(), text="of France is Paris", has_content=True)])]
+    out += join.through([MemberChunk(object(), text=".", has_content=True)])
+    assert text(out) == "is."
+
+
+def test_what_is_long_over_is_swept() -> None:
+    """An entry goes when its memory ends, whoever looks next."""
+    cooldowns = Cooldowns(memory=10.0)
+    policy = FailoverPolicy()
+    error = ProviderError("no", kind=ErrorKind.AUTH)
+    cooldowns.shut(Scoped("a", "main"), error, policy, now=0.0)
+    cooldowns.shut(Scoped("b", "main"), error, policy, now=1000.0)
+    assert [scope.provider for scope, _ in cooldowns] == ["b"]
 
 
 @pytest.mark.parametrize("events", [[TextDelta("of France"), STOP], [TextDelta("The capital of Spain is"), STOP]])
