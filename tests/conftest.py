@@ -1,10 +1,15 @@
-"""How thoroughly properties are tried: `pytest --hypothesis-profile=thorough` takes minutes instead of seconds."""
+"""How thoroughly properties are tried: `pytest --hypothesis-profile=thorough` takes minutes instead of seconds.
+
+Where `CI` is set the same examples are tried every time, so that a change is judged by what it changes.
+"""
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("quick", deadline=None)
+settings.register_profile("quick", deadline=None, derandomize=bool(os.environ.get("CI")), database=None)
 settings.register_profile(
     "thorough", deadline=None, max_examples=1000, stateful_step_count=60, suppress_health_check=list(HealthCheck)
 )
