@@ -33,6 +33,7 @@ __all__ = ["GeminiDecoder"]
 
 _REASONS: Mapping[str, FinishReason] = {
     "STOP": "stop",
+    "FUNCTION_CALL": "stop",  # not Gemini's own word: some that speak its protocol say it of an answer that calls
     "MAX_TOKENS": "length",
     "SAFETY": "content_filter",
     "RECITATION": "content_filter",
@@ -233,4 +234,13 @@ def _usage(usage: dict[str, Any]) -> Usage:
         total_tokens=counts.get("totalTokenCount", sent + got),
         cache_read_tokens=counts.get("cachedContentTokenCount"),
         reasoning_tokens=thoughts,
+        audio_input_tokens=_audio(usage.get("promptTokensDetails")),
     )
+
+
+def _audio(details: Any) -> int | None:
+    """Tokens of sound among the prompt's, which are told by modality."""
+    for one in details if isinstance(details, list) else ():
+        if isinstance(one, dict) and one.get("modality") == "AUDIO" and type(one.get("tokenCount")) is int:
+            return one["tokenCount"] or None
+    return None

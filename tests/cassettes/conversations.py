@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import vcr
@@ -9,14 +10,41 @@ import vcr
 from shared_core.messages import Message
 from shared_core.request import LLMRequest, Tool
 
-__all__ = ["CONVERSATIONS", "RECORDER", "asking"]
+__all__ = ["CONVERSATIONS", "RECORDER", "WIRES", "Recorded", "asking"]
 
 CONVERSATIONS = {
     "text": "Why is the sky blue?",
     "tools": "What is the weather in Zürich and in Kyoto?",
+    "reasoning": "How many of 12 apples are left after three are eaten? Think first.",
     "error": "Say that you are busy.",
 }
 """The question of each cassette."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a wire's cassettes are recorded with.
+
+    Attributes:
+        provider: The provider that speaks it.
+        model: The model that is asked, if no other is named.
+        key_env: Where its key is, for a recording against the real one.
+        path: What its base URL ends in.
+    """
+
+    provider: str
+    model: str
+    key_env: str
+    path: str = ""
+
+
+WIRES = {
+    "openai": Recorded("openai", "gpt-4.1-mini", "OPENAI_API_KEY", "/v1"),
+    "responses": Recorded("openai-responses", "gpt-5-mini", "OPENAI_API_KEY", "/v1"),
+    "anthropic": Recorded("anthropic", "claude-sonnet-4-5", "ANTHROPIC_API_KEY"),
+    "gemini": Recorded("gemini", "gemini-2.5-flash", "GEMINI_API_KEY"),
+}
+"""Each wire, and what its cassettes are recorded with."""
 
 _WEATHER = Tool(
     "get_weather",
@@ -41,11 +69,12 @@ RECORDER = vcr.VCR(
 """How cassettes are kept: without keys, cookies, and without the host, which is another on each machine."""
 
 
-def asking(name: str, model: str = "gpt-4.1-mini") -> LLMRequest:
+def asking(wire: str, name: str, model: str) -> LLMRequest:
     """The request of a cassette."""
     return LLMRequest(
-        model=f"openai/{model}",
+        model=f"{WIRES[wire].provider}/{model}",
         messages=(Message.of("user", CONVERSATIONS[name]),),
         tools=(_WEATHER,) if name == "tools" else (),
-        max_tokens=200,
+        reasoning_effort="low" if name == "reasoning" and wire != "openai" else None,  # its model takes none
+        max_tokens=2000,
     )

@@ -255,7 +255,9 @@ def test_an_alias_means_the_same_provider() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["key-main", " key-main\n", SecretStr("key-main"), SecretStr(" key-main\n"), lambda: " key-main "], ids=str
+    "key",
+    ["key-main", " key-main\n", SecretStr("key-main"), SecretStr(" key-main\n"), lambda: " key-main "],
+    ids=["text", "text in space", "secret", "secret in space", "function"],
 )
 def test_a_key_may_be_given_in_three_ways(key: Any) -> None:
     """White space around it, as a file has it, is no part of it."""

@@ -112,7 +112,7 @@ def test_room_is_kept_for_the_answer(settings: dict[str, Any], expected: int) ->
         ({"model": MockLLM(), "fallbacks": ["openai/gpt-4.1"]}, True),
         ({"model": "openai/gpt-4.1", "is_function_calling_model": False}, False),
     ],
-    ids=str,
+    ids=["model", "unknown model", "member", "member and model", "told"],
 )
 def test_functions_are_called_where_the_chain_can(settings: dict[str, Any], expected: bool) -> None:
     """A chain calls functions unless all of its models are known not to."""
