@@ -4,7 +4,8 @@
 constrains the answer's text; `json_mode` asks for any JSON object, so the prompt must describe it. The results are
 those of LangChain's own chat models: an instance of a pydantic class, otherwise a dict.
 
-A refusal is no badly formed answer: where the model declined, or a filter cut it off, `ModelRefusalError` is raised.
+A refusal is no badly formed answer: where the model declined, `ModelRefusalError` is raised. (An answer that a filter
+cut off is a failure of the call, which the engine raises.)
 """
 
 from __future__ import annotations
@@ -98,15 +99,13 @@ class _Refusal:
     def __init__(self) -> None:
         self._text = ""
         self._message: BaseMessage | None = None
-        self._is_filtered = False
 
     def sees(self, message: BaseMessage) -> bool:
         """Whether the answer is a refusal so far; if so, its pieces are of no use to a parser."""
         text = _refusal_text(message)
-        is_filtered = message.response_metadata.get("finish_reason") in {"content_filter", "refusal"}
+        is_refused = message.response_metadata.get("finish_reason") == "refusal"
         self._text += text or ""
-        self._is_filtered = self._is_filtered or is_filtered
-        if text is None and not is_filtered and self._message is None:
+        if text is None and not is_refused and self._message is None:
             return False
         self._message = message if self._message is None else self._message + message  # type: ignore[assignment]  # chunks add up to a chunk
         return True
@@ -115,9 +114,8 @@ class _Refusal:
         """Raises `ModelRefusalError` if there was a refusal."""
         if self._message is None:
             return
-        text = self._text or ("the output was stopped by a content filter" if self._is_filtered else "")
         message = "Model refused to produce the requested output"
-        raise ModelRefusalError(f"{message}: {text}" if text else message, raw_message=self._message)
+        raise ModelRefusalError(f"{message}: {self._text}" if self._text else message, raw_message=self._message)
 
 
 def _refusal_text(message: BaseMessage) -> str | None:

@@ -108,10 +108,10 @@ class Intake:
                 case Details():
                     self.details.update(event.values)
                 case Finish():
-                    self._end_with(event, has_content=has_content)
+                    self._end_with(event)
                 case MemberChunk():
                     has_content = has_content or event.has_content
-                    self._see(event, has_content=has_content)
+                    self._see(event)
                 case Failed():
                     self.error = event.error
                     break
@@ -136,17 +136,16 @@ class Intake:
         held, self._held = self._held, []
         return held
 
-    def _end_with(self, finish: Finish, *, has_content: bool) -> None:
+    def _end_with(self, finish: Finish) -> None:
         self.finish = finish
         if finish.reason == "error":
             text = f"the answer ended in {finish.raw!r}"
             self.error = ProviderError(text, kind=ErrorKind.TRANSIENT, code="finish_error")
-        elif finish.reason == "content_filter" and not (self.has_content or has_content):
-            # With content it is an answer cut short that says so, as with "length"; without any it is a refusal.
-            text = f"no answer: {finish.raw}"
+        elif finish.reason == "content_filter":
+            text = f"the provider's content filter ended the answer: {finish.raw}"
             self.error = ProviderError(text, kind=ErrorKind.CONTENT_FILTER, code=finish.raw or None)
 
-    def _see(self, chunk: MemberChunk, *, has_content: bool) -> None:
+    def _see(self, chunk: MemberChunk) -> None:
         if chunk.text:
             self._text.append(chunk.text)
         self.has_moved = self.has_moved or chunk.has_content
@@ -154,4 +153,4 @@ class Intake:
         if chunk.usage is not None:
             self.usage = chunk.usage
         if chunk.finish is not None:
-            self._end_with(chunk.finish, has_content=has_content)
+            self._end_with(chunk.finish)

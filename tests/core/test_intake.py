@@ -134,23 +134,16 @@ def test_an_answer_that_ends_in_an_error_is_broken() -> None:
         assert "'boom'" in intake.error.message
 
 
-def test_a_filter_without_any_content_is_a_refusal() -> None:
-    """There is no answer, and the provider's word is the code."""
-    intake = Intake(hold=False)
-    intake.feed([Finish("content_filter", "SAFETY")])
-    assert intake.error is not None
-    assert (intake.error.kind, intake.error.code) == (ErrorKind.CONTENT_FILTER, "SAFETY")
-
-
+@pytest.mark.parametrize("before", [[], [TextDelta("Hi")]], ids=["nothing", "text"])
 @pytest.mark.parametrize("together", [True, False])
-def test_a_filter_behind_content_is_an_answer_cut_short(together: bool) -> None:
-    """It says so itself, as with "length"."""
-    intake = Intake(hold=False)
-    events: list[WireEvent] = [TextDelta("Hi"), Finish("content_filter", "SAFETY")]
+def test_an_answer_that_a_filter_ended_is_a_failure(before: list[WireEvent], together: bool) -> None:
+    """With text before it or without, and the provider's word is the code."""
+    intake = Intake(hold=True)
+    events: list[WireEvent] = [*before, Finish("content_filter", "SAFETY")]
     for batch in [events] if together else [[event] for event in events]:
         intake.feed(batch)
-    assert intake.error is None
-    assert intake.finish == events[1]
+    assert intake.error is not None
+    assert (intake.error.kind, intake.error.code) == (ErrorKind.CONTENT_FILTER, "SAFETY")
 
 
 events = st.lists(

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
 from langchain_failover import ChatFailover
+from shared_core.errors import RequestRejectedError
 from shared_core.simulator import Reply, Simulator, ToolCall
 
 METHODS = ["function_calling", "json_schema", "json_mode"]
@@ -114,10 +115,10 @@ async def test_a_refusal_is_told_as_one(
         [part async for part in structured.astream("x")]
 
 
-def test_an_answer_cut_by_a_filter_is_a_refusal(sim: Simulator, llm: ChatFailover) -> None:
-    """Its text is not worth parsing."""
+def test_an_answer_cut_by_a_filter_is_not_parsed(sim: Simulator, llm: ChatFailover) -> None:
+    """The call fails, and says what ended the answer."""
     sim.script("*", Reply('{"setup": "Wh', finish="content_filter"))
-    with pytest.raises(ModelRefusalError, match="content filter"):
+    with pytest.raises(RequestRejectedError, match="content filter ended the answer"):
         llm.with_structured_output(Joke, method="json_schema").invoke("x")
 
 

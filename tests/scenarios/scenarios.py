@@ -104,10 +104,8 @@ def _rejected(kind: ErrorKind, *, asked: tuple[str, ...] = ("first",)) -> Seen:
     return Seen(error=RequestRejectedError, kind=kind, asked=asked, kinds=(kind.value,) * len(asked))
 
 
-def _interrupted(shown: str) -> Seen:
-    return Seen(
-        shown=shown, error=StreamInterruptedError, kind=ErrorKind.TRANSIENT, asked=("first",), kinds=("transient",)
-    )
+def _interrupted(shown: str, kind: ErrorKind = ErrorKind.TRANSIENT) -> Seen:
+    return Seen(shown=shown, error=StreamInterruptedError, kind=kind, asked=("first",), kinds=(kind.value,))
 
 
 OVER = _over()
@@ -471,10 +469,11 @@ _AFTER_CONTENT = (
         streamed=_interrupted("Alpha"),
     ),
     Scenario(
-        name="content filter after content is an answer cut short",
-        first=(Reply("Alpha beta gamma", finish="content_filter"),),
-        seen=ALL_OF_IT,
-        wires=OPENAI,
+        name="content filter after content",
+        first=(Reply("Alpha beta gamma", finish="content_filter", delay_chunk=0.03),),
+        seen=_rejected(ErrorKind.CONTENT_FILTER),
+        streamed=_interrupted("Alpha beta gamma", ErrorKind.CONTENT_FILTER),
+        wires=("openai", "responses", "gemini"),  # Anthropic's own is a refusal of the model's
     ),
     Scenario(
         name="silence behind the finish reason",
