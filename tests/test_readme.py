@@ -1,4 +1,4 @@
-"""The README's Python examples run as they stand."""
+"""The Python examples of the README, the recipes and the migration guide run as they stand."""
 
 from __future__ import annotations
 
@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = {
+    f"{name}, example {number}": example
+    for name in ("README.md", "RECIPES.md", "MIGRATION.md")
+    for number, example in enumerate(
+        re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL), start=1
+    )
+}
 
 
 @pytest.fixture
@@ -22,11 +29,11 @@ def _own_settings() -> object:
 
 
 @pytest.mark.usefixtures("_own_settings")
-@pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_an_example_runs(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It runs from top to bottom, and what its comments say is printed."""
-    exec(compile(EXAMPLES[number], f"README example {number}", "exec"), {"__name__": "example"})  # noqa: S102
-    said = re.findall(r"print\(.*?\)  # (.+)", EXAMPLES[number])
+    exec(compile(EXAMPLES[name], name, "exec"), {"__name__": "example"})  # noqa: S102
+    said = re.findall(r"print\(.*?\)  # (.+)", EXAMPLES[name])
     printed = capsys.readouterr().out
     for line in said:
         assert line in printed
