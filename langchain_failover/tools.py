@@ -62,12 +62,14 @@ def to_tool(tool: ToolLike, *, strict: bool | None = None) -> Tool | BuiltinTool
             return BuiltinTool(spec=converted, origin="responses")
         function = converted["function"]
     stated = function.get("strict")
+    marked = tool if isinstance(tool, Mapping) else getattr(tool, "extras", None)
     return Tool(
         name=function["name"],
         description=function.get("description") or "",
         # Anthropic and OpenAI demand an object schema, also of a tool without arguments.
         parameters=function.get("parameters") or {"type": "object", "properties": {}},
         strict=strict if stated is None else stated,
+        marks={"cache_control": marked["cache_control"]} if marked and marked.get("cache_control") else None,
     )
 
 

@@ -18,12 +18,21 @@ __all__ = ["BuiltinTool", "JSONObject", "JSONSchema", "LLMRequest", "NamedTool",
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the model may call. `parameters` is a JSON Schema object."""
+    """A function that the model may call.
+
+    Attributes:
+        name: What the model calls it.
+        description: What it does, for the model.
+        parameters: JSON Schema object of its arguments.
+        strict: Whether arguments must follow the schema exactly; None leaves it to the provider.
+        marks: Provider-specific markers (`cache_control` …), sent only where they are understood.
+    """
 
     name: str
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     strict: bool | None = None
+    marks: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,14 @@ from shared_core.providers.base import Vendor
 from shared_core.providers.json_codec import loads
 from shared_core.providers.media import inline, text_of
 
-__all__ = ["called_tools", "encoded_system", "encoded_turns", "has_thinking", "is_mid_call_without_thinking"]
+__all__ = [
+    "called_tools",
+    "encoded_system",
+    "encoded_turns",
+    "has_thinking",
+    "is_mid_call_without_thinking",
+    "understood_marks",
+]
 
 _JSON: TypeAlias = dict[str, Any]
 
@@ -29,7 +36,7 @@ _GO_ON = "Continue."
 def encoded_system(messages: Iterable[Message], vendor: Vendor) -> list[_JSON]:
     """The system prompt: the text of all system messages, wherever they stand, as blocks."""
     return [
-        _text(block.text) | _marks(block.marks, vendor)
+        _text(block.text) | understood_marks(block.marks, vendor)
         for message in messages
         if message.role == "system"
         for block in message.content
@@ -104,16 +111,16 @@ def _user_block(block: Block, vendor: Vendor) -> _JSON | None:
             return dict(block.value)
         case _:
             return None
-    return None if found is None else found | _marks(block.marks, vendor)
+    return None if found is None else found | understood_marks(block.marks, vendor)
 
 
 def _assistant_block(block: Block, vendor: Vendor) -> _JSON | None:
     match block:
         case Text(text=text) if text.strip():
-            return _text(text) | _marks(block.marks, vendor)
+            return _text(text) | understood_marks(block.marks, vendor)
         case ToolCall():
             call = {"type": "tool_use", "id": block.id, "name": block.name, "input": _input(block.arguments)}
-            return call | _marks(block.marks, vendor)
+            return call | understood_marks(block.marks, vendor)
         case Reasoning(origin=vendor.name):
             if block.data:
                 return {"type": "redacted_thinking", "data": block.data}
@@ -182,5 +189,6 @@ def _strip_end(content: list[_JSON]) -> None:
         content[-1] = content[-1] | {"text": content[-1]["text"].rstrip()}
 
 
-def _marks(marks: Mapping[str, Any] | None, vendor: Vendor) -> _JSON:
+def understood_marks(marks: Mapping[str, Any] | None, vendor: Vendor) -> _JSON:
+    """Those of `marks` that `vendor` takes."""
     return {key: value for key, value in (marks or {}).items() if key in vendor.understands_marks}

@@ -21,6 +21,7 @@ from shared_core.providers.anthropic_content import (
     encoded_turns,
     has_thinking,
     is_mid_call_without_thinking,
+    understood_marks,
 )
 from shared_core.providers.anthropic_decoding import ANSWER_TOOL, AnthropicDecoder
 from shared_core.providers.anthropic_models import ClaudeTraits, claude_traits
@@ -170,7 +171,7 @@ class _Body:
         found["input_schema"] = narrowed(schema, ANTHROPIC) if is_strict else schema
         if is_strict:
             found["strict"] = True
-        return found
+        return found | understood_marks(tool.marks, self.vendor)
 
     @property
     def _answers_by_tool(self) -> bool:

@@ -1,4 +1,4 @@
-"""The last steps that turn the fields of a request body into bytes, on every wire that has nested fields.
+"""The last steps that turn the fields of a request body into bytes, and what the wires say alike in one.
 
 Owns leaving out and renaming what a target refuses, and laying the caller's `extra_body` over the rest. Refuses to know
 what a field means.
@@ -9,13 +9,15 @@ Invariants: what is omitted is gone under its old and its new name; a field that
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from shared_core.errors import ErrorKind, ProviderError
+from shared_core.messages import Block, Text, ToolResult
 from shared_core.providers import json_codec
 
-__all__ = ["encoded", "merged", "named"]
+__all__ = ["encoded", "merged", "named", "spoken"]
 
 
 def named(
@@ -78,3 +80,17 @@ def encoded(body: Mapping[str, Any], *, provider: str) -> bytes:
         return json_codec.dumps(body)
     except ValueError as error:
         raise ProviderError(str(error), kind=ErrorKind.BAD_REQUEST, code="not_json", provider=provider) from error
+
+
+def spoken(result: ToolResult) -> Sequence[Block]:
+    """The blocks of a tool's result, for a wire that has no field for its failure: the text says so."""
+    content = result.content
+    if not result.is_error:
+        return content
+    match content:
+        case (Text(text=text), *_) if text.lstrip()[:5].lower() == "error":
+            return content
+        case (Text() as first, *rest):
+            return [replace(first, text=f"Error: {first.text}"), *rest]
+        case _:
+            return [Text("Error"), *content]

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from shared_core.messages import Audio, Document, Image, Message, Opaque, Reasoning, Text, ToolCall, ToolResult
 from shared_core.providers.base import Vendor
+from shared_core.providers.bodies import spoken
 from shared_core.providers.media import inline
 
 __all__ = ["encoded_messages"]
@@ -106,7 +107,7 @@ def _own(message: Message, vendor: Vendor) -> Iterator[Reasoning]:
 
 def _tool_result(result: ToolResult, vendor: Vendor) -> tuple[_JSON, list[_JSON]]:
     """The result's message, and the parts that it cannot hold."""
-    parts = _parts(result.content, vendor)
+    parts = _parts(spoken(result), vendor)
     media = [part for part in parts if part["type"] != "text"]
     content = _content([part for part in parts if part["type"] == "text"], "\n")
     body: _JSON = {"role": "tool", "tool_call_id": result.call_id, "content": content}

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, assert_never
 
 from shared_core.messages import Audio, Block, Document, Image, Message, Opaque, Reasoning, Text, ToolCall, ToolResult
 from shared_core.providers.base import Vendor
+from shared_core.providers.bodies import spoken
 from shared_core.providers.media import inline
 
 __all__ = ["encoded_input"]
@@ -89,12 +90,7 @@ def _item(block: Block, vendor: Vendor) -> _JSON | None:
 
 
 def _output(result: ToolResult, vendor: Vendor) -> _JSON:
-    output = _plain(_parts(result.content, vendor))
-    if result.is_error:
-        if isinstance(output, str):
-            output = f"Error: {output}" if output else "Error"
-        else:
-            output = [{"type": "input_text", "text": "Error:"}, *output]
+    output = _plain(_parts(spoken(result), vendor))
     return {"type": "function_call_output", "call_id": result.call_id, "output": output} | _marks(result.marks, vendor)
 
 

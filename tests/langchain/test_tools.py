@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langchain_core.tools import StructuredTool, tool
 from langchain_core.tools import Tool as LangChainTool
-from langchain_core.tools import tool
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
@@ -100,6 +100,19 @@ def test_strict_is_asked_for_but_a_tools_own_word_counts() -> None:
     assert strict.parameters["additionalProperties"] is False
     assert to_tool(stated, strict=True).strict is False  # type: ignore[union-attr]
     assert as_openai(stated, strict=True)["function"]["strict"] is False
+
+
+def test_a_tool_keeps_its_mark_for_the_cache() -> None:
+    """Given in Anthropic's form, or as an extra of a LangChain tool."""
+
+    def now() -> str:
+        """The time."""
+        return "noon"
+
+    mark = {"cache_control": {"type": "ephemeral"}}
+    as_dict = {"name": "now", "description": "The time.", "input_schema": {"type": "object", "properties": {}}} | mark
+    as_tool = StructuredTool.from_function(now, extras=mark)
+    assert [to_tool(as_dict).marks, to_tool(as_tool).marks, to_tool(now).marks] == [mark, mark, None]
 
 
 def test_what_is_no_tool_is_an_error() -> None:

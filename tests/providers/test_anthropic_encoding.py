@@ -341,6 +341,13 @@ def test_tools() -> None:
     assert old["input_schema"]["properties"]["n"]["minimum"] == 0
 
 
+def test_a_tool_keeps_the_marks_that_are_understood() -> None:
+    """The prompt's cache often ends behind the tools."""
+    marked = Tool("now", marks={"cache_control": {"type": "ephemeral"}, "x_other": 1})
+    (sent,) = body(tools=(marked,))["tools"]
+    assert sent == {"name": "now", "input_schema": {"type": "object"}, "cache_control": {"type": "ephemeral"}}
+
+
 @pytest.mark.parametrize(
     ("choice", "parallel", "sent"),
     [

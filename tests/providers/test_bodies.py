@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared_core.providers.bodies import merged, named
+from shared_core.messages import Block, Image, Text, ToolResult
+from shared_core.providers.bodies import merged, named, spoken
 
 BODY = {"a": 1, "b": {"c": {"d": 2, "e": 3}, "f": 4}, "g": {"type": "x", "h": 5}}
 
@@ -55,3 +56,19 @@ def test_merging_keeps_both_sides_as_they_were() -> None:
         "g": {"type": "x", "h": 5},
     }
     assert repr((BODY, extra)) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ((Text("down"), Text("again")), (Text("Error: down"), Text("again"))),
+        ((Text(" ERROR 503"),), (Text(" ERROR 503"),)),
+        ((), (Text("Error"),)),
+        ((Image(data="aGk="),), (Text("Error"), Image(data="aGk="))),
+    ],
+    ids=["text", "text that says so", "nothing", "image"],
+)
+def test_a_failure_is_spoken_once(content: tuple[Block, ...], said: tuple[Block, ...]) -> None:
+    """Where the wire has no field for it; a result that is none stays as it is."""
+    assert tuple(spoken(ToolResult("call", content, is_error=True))) == said
+    assert spoken(ToolResult("call", content)) == content

@@ -287,6 +287,8 @@ class TestToolTurns:
     def test_calls_and_results(self) -> None:
         """Calls hang on the assistant's message; each result is a message of its own."""
         results = Message("tool", (ToolResult("a", (Text("1"), Text("2"))), ToolResult("b")))
+        failed = Message("tool", (ToolResult("c", (Text("no such city"),), is_error=True),))
+        assert messages(failed)[0]["content"] == "Error: no such city"
         assert messages(*USER, self.CALLS, results)[1:] == [
             {
                 "role": "assistant",

@@ -195,7 +195,7 @@ class TestInput:
             "Error: down",
             "Error",
             [{"type": "input_text", "text": "map"}, part],
-            [{"type": "input_text", "text": "Error:"}, part],
+            [{"type": "input_text", "text": "Error"}, part],
             "",
         ]
 
