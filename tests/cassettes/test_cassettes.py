@@ -18,8 +18,11 @@ import yaml
 
 from shared_core.answer import Answer
 from shared_core.errors import ChainExhaustedError, ErrorKind
+from shared_core.events import Failed, ReasoningDelta, TextDelta, ToolCallDelta, WireEvent
 from shared_core.manager import FailoverManager
 from shared_core.policy import FailoverPolicy
+from shared_core.providers.vendors import find
+from shared_core.registry import wire as protocol
 from shared_core.request import LLMRequest
 from tests.cassettes.conversations import CONVERSATIONS, RECORDER, WIRES, asking
 from tests.cassettes.readings import READINGS, Said
@@ -135,6 +138,36 @@ def test_error(ask: Ask, wire: str) -> None:
     assert (error.status, error.kind) == (response["status"]["code"], kinds[response["status"]["code"]])
     stated = {name.lower() for name in response["headers"]} & {"retry-after", "retry-after-ms"}
     assert (error.retry_after is not None) == bool(stated or "try again in" in str(response["body"]["string"]))
+
+
+@pytest.mark.parametrize(
+    ("wire", "name"),
+    [("openai", "tools"), ("responses", "reasoning"), ("anthropic", "reasoning"), ("gemini", "reasoning")],
+)
+def test_a_recorded_stream_cut_anywhere_is_whole_or_broken(wire: str, name: str) -> None:
+    """After every byte: what passes for an answer has all of it."""
+    row = find(WIRES[wire].provider)
+    assert row is not None
+    stream = str(recorded(wire, name)[1]["body"]["string"]).encode()
+
+    def decoded(body: bytes) -> list[WireEvent]:
+        decoder = protocol(wire).decoder(vendor=row, content_type="text/event-stream")
+        return [*decoder.feed(body), *decoder.end()]
+
+    def content(events: list[WireEvent]) -> tuple[str, str, str]:
+        pieces = [[event for event in events if isinstance(event, kind)] for kind in (TextDelta, ReasoningDelta)]
+        calls = [event.arguments for event in events if isinstance(event, ToolCallDelta)]
+        return *("".join(event.text for event in found) for found in pieces), "".join(calls)  # type: ignore[return-value]
+
+    whole = content(decoded(stream))
+    assert any(whole)
+    passing = 0
+    for length in range(len(stream)):
+        events = decoded(stream[:length])
+        if not any(isinstance(event, Failed) for event in events):
+            assert content(events) == whole
+            passing += 1
+    assert 0 < passing < len(stream) / 2
 
 
 @wires
