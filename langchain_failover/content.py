@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from langchain_failover.google import to_part
 from shared_core.errors import ConfigurationError
 from shared_core.messages import Audio, Block, Document, Image, Opaque, Reasoning, Text
 
@@ -73,6 +74,9 @@ def to_block(raw: str | _Raw, *, origin: str | None, is_model_made: bool) -> Blo
     block = _MEDIA[kind](raw) if kind in _MEDIA else None
     if block is not None:
         return block
+    if origin == "gemini":
+        part = raw if kind is None else to_part(raw)
+        return None if part is None else Opaque(part, origin)
     if origin is not None:
         return Opaque(raw, origin)
     if is_model_made:

@@ -15,6 +15,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, Invali
 from langchain_core.messages import ToolCall as LangChainToolCall
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 
+from langchain_failover.google import from_part
 from langchain_failover.messages import TOOL_SIGNATURES
 from shared_core.messages import Audio, Block, Document, Image, Message, Opaque, Reasoning, Text, ToolCall, ToolResult
 from shared_core.providers.base import Vendor
@@ -109,7 +110,7 @@ def _block(block: Any, reasoning: Callable[[Reasoning], dict[str, Any]]) -> dict
         case Reasoning():
             return reasoning(block)
         case Opaque():
-            return dict(block.value)
+            return from_part(block.value)
         case _:
             raise TypeError(f"{type(block).__name__} has no place in the content of a message")
 

@@ -46,9 +46,16 @@ _FINISHES: dict[str, FinishReason] = {
     "prohibited_content": "content_filter",
     "spii": "content_filter",
     "image_safety": "content_filter",
+    "image_prohibited_content": "content_filter",
+    "image_recitation": "content_filter",
+    "model_armor": "content_filter",
     "error": "error",
     "failed": "error",
     "malformed_function_call": "error",
+    "malformed_response": "error",
+    "unexpected_tool_call": "error",
+    "too_many_tool_calls": "error",
+    "missing_thought_signature": "error",
 }
 """By the provider's word in lower case."""
 
@@ -96,6 +103,7 @@ class Reading:
             cache_read_tokens=read.get("cache_read"),
             cache_write_tokens=read.get("cache_creation"),
             reasoning_tokens=made.get("reasoning"),
+            audio_input_tokens=read.get("audio") or None,
         )
 
 
@@ -110,7 +118,7 @@ def _read_blocks(content: list[str | dict[Any, Any]]) -> tuple[str, bool, bool]:
         kind = block.get("type")
         if kind == "text":
             text += block.get("text") or ""
-            has_content = has_content or bool(block.get("signature"))
+            has_content = has_content or bool(block.get("signature") or block.get("extras"))
         elif kind in _TOOL_BLOCKS:
             has_call = True
         elif kind in _TEXTS:
@@ -135,7 +143,9 @@ def _finish(metadata: Mapping[str, Any] | None) -> Finish | None:
         details = metadata.get("incomplete_details")
         reason = details.get("reason") if isinstance(details, Mapping) else None
         return _named(reason if isinstance(reason, str) else status)
-    return None
+    feedback = metadata.get("prompt_feedback")  # Google's, in place of an answer
+    blocked = feedback.get("block_reason") if isinstance(feedback, Mapping) else None
+    return Finish("content_filter", str(getattr(blocked, "value", blocked))) if blocked else None
 
 
 def _named(raw: str) -> Finish:

@@ -2,7 +2,8 @@
 
 Integrations hand `max_retries` to an SDK client when they are made, so that a copy with another `max_retries` would go
 on retrying. The SDKs of OpenAI, Anthropic, Groq and others are generated alike: `with_options` gives a client that
-shares the connections of the first. Clients that are made when first used read the copy's setting by themselves.
+shares the connections of the first. Clients that are made when first used read the copy's setting by themselves, and
+Google's is told with each request how often to try.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from langchain_core.language_models import BaseChatModel
 __all__ = ["without_retries"]
 
 _SETTING = "max_retries"
+
+_TOLD_EACH_TIME = ("google.genai",)
+"""Packages whose clients get the number of tries with each request, from the model's setting (0 and 1 mean one)."""
 
 
 def without_retries(llm: BaseChatModel) -> tuple[BaseChatModel, bool]:
@@ -27,7 +31,7 @@ def without_retries(llm: BaseChatModel) -> tuple[BaseChatModel, bool]:
     if getattr(llm, _SETTING) == 0:
         return llm, True
     copy = llm.model_copy(update={_SETTING: 0})
-    clients = {name: value for name, value in vars(copy).items() if _is_client(name, value)}
+    clients = {name: value for name, value in vars(copy).items() if _is_client(name, value) and not _is_told(value)}
     changed = {name: _once(client) for name, client in clients.items()}
     for name, client in changed.items():
         if client is not None:
@@ -40,6 +44,10 @@ def without_retries(llm: BaseChatModel) -> tuple[BaseChatModel, bool]:
 def _is_client(name: str, value: Any) -> bool:
     """Whether an attribute talks to a provider; `http_client` is what a client sends with, and does not retry."""
     return "client" in name and "http" not in name and value is not None and not isinstance(value, str | int | dict)
+
+
+def _is_told(client: Any) -> bool:
+    return type(client).__module__.startswith(_TOLD_EACH_TIME)
 
 
 def _once(client: Any) -> Any:

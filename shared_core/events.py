@@ -91,6 +91,7 @@ class Usage:
         cache_read_tokens: Input tokens served from a cache.
         cache_write_tokens: Input tokens written to a cache.
         reasoning_tokens: Output tokens spent on reasoning.
+        audio_input_tokens: Input tokens of sound; None if there was none.
     """
 
     input_tokens: int = 0
@@ -99,6 +100,7 @@ class Usage:
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
 
 
 def added(one: Usage | None, other: Usage | None) -> Usage | None:
@@ -116,6 +118,7 @@ def added(one: Usage | None, other: Usage | None) -> Usage | None:
         cache_read_tokens=total(one.cache_read_tokens, other.cache_read_tokens),
         cache_write_tokens=total(one.cache_write_tokens, other.cache_write_tokens),
         reasoning_tokens=total(one.reasoning_tokens, other.reasoning_tokens),
+        audio_input_tokens=total(one.audio_input_tokens, other.audio_input_tokens),
     )
 
 

@@ -1,8 +1,8 @@
 """What an error means: every provider's way of failing, read as one `ProviderError`.
 
-Owns the taxonomy in practice: `classify_response` for what came over HTTP or inside a stream, `classify_error` for
-what was raised, `ClassifierRule` for what users know better. It decides nothing about what to do next; that is the
-policy's.
+Owns the taxonomy in practice: `classify_response` for what came over HTTP or inside a stream, `classify_stray` for what
+came in place of both an answer and an error, `classify_error` for what was raised, `ClassifierRule` for what users know
+better. It decides nothing about what to do next; that is the policy's.
 
     body         any body              -> flat evidence
     codes        machine-readable code -> kind, or the HTTP status that it stands for
@@ -18,7 +18,7 @@ more than 200 characters of a provider's text.
 """
 
 from shared_core.classify.exceptions import classify_error
-from shared_core.classify.judge import classify_response
+from shared_core.classify.judge import classify_response, classify_stray
 from shared_core.classify.rules import ClassifierRule
 
-__all__ = ["ClassifierRule", "classify_error", "classify_response"]
+__all__ = ["ClassifierRule", "classify_error", "classify_response", "classify_stray"]

@@ -80,7 +80,8 @@ _DECIDING: Final[Mapping[ErrorKind, str]] = {
         RemoteProtocolError ProxyError NetworkError TransportError ClientConnectionError ClientConnectorError
         ClientOSError ClientPayloadError ServerDisconnectedError EndpointConnectionError ConnectionClosedError
         HTTPClientError ProtocolError IncompleteRead ChunkedEncodingError ConnectionError
-        APIResponseValidationError StreamConsumed DECODE_ERROR
+        APIResponseValidationError UnknownApiResponseError StreamConsumed DECODE_ERROR
+        HttpProcessingError
     """,
     ErrorKind.BAD_REQUEST: """
         unsupported_parameter unknown_parameter missing_required_parameter json_validate_failed tool_use_failed

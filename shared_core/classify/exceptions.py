@@ -129,6 +129,8 @@ def _get(holder: object, name: str) -> Any:
 
 
 def _status(error: BaseException, response: Any) -> int | None:
+    if type(error).__module__ == "aiohttp.http_exceptions":
+        return None  # a parser, whose `code` is what a server would say to a client that sent such bytes
     for holder, names in ((error, _STATUS_NAMES), (response, ("status_code", "status"))):
         for name in names:
             value = _get(holder, name)

@@ -36,7 +36,7 @@ from shared_core.classify.text import (
 from shared_core.errors import ErrorKind, ProviderError
 from shared_core.scrub import cut, scrub
 
-__all__ = ["classify_response", "judge"]
+__all__ = ["classify_response", "classify_stray", "judge"]
 
 _K: Final = ErrorKind
 _EVERY: Final = frozenset(ErrorKind) - {ErrorKind.UNKNOWN}
@@ -136,6 +136,18 @@ def classify_response(
     with contextlib.suppress(Exception):
         return judge(number, dig(body), headers=lower_headers(headers), provider=name, rules=rules)
     return ProviderError("unreadable error response", kind=_verdict(number).kind, status=number, provider=name)
+
+
+def classify_stray(text: str, *, provider: str | None = None) -> ProviderError:
+    """Return what it means that a success holds neither an answer nor an error, but a web page or anything else.
+
+    Something stands between us and the provider (a portal, a proxy's notice), or the provider is not itself: whatever
+    the text does not explain is transient, so that the target is left alone for a while.
+    """
+    error = classify_response(None, text, provider=provider)
+    if error.kind is ErrorKind.UNKNOWN:
+        error.kind, error.code = ErrorKind.TRANSIENT, error.code or "stray"
+    return error
 
 
 def judge(

@@ -24,7 +24,7 @@ from shared_core.providers.gemini_decoding import GeminiDecoder
 from shared_core.providers.schema_dialects import GEMINI, narrowed
 from shared_core.request import BuiltinTool, JSONSchema, LLMRequest, NamedTool, ResponseFormat, Tool
 
-__all__ = ["GeminiGenerateWire"]
+__all__ = ["GeminiGenerateWire", "thinking_config"]
 
 _JSON: TypeAlias = dict[str, Any]
 _NO_RENAMES: Mapping[str, str] = MappingProxyType({})
@@ -128,7 +128,7 @@ def _body(request: LLMRequest, vendor: Vendor) -> _JSON:
         config["responseMimeType"] = "application/json"
         if isinstance(format_, JSONSchema):
             config["responseJsonSchema"] = narrowed(format_.schema, GEMINI)
-    thinking = _thinking(request.reasoning_effort, request.model, generation)
+    thinking = thinking_config(request.reasoning_effort, request.model)
     if thinking:
         config["thinkingConfig"] = thinking
     body: _JSON = {
@@ -201,8 +201,9 @@ def _in_words(format_: ResponseFormat, vendor: Vendor) -> str:
     return words
 
 
-def _thinking(effort: str | None, model: str, generation: tuple[int, int]) -> _JSON | None:
+def thinking_config(effort: str | None, model: str) -> _JSON | None:
     """`thinkingConfig`: a level from Gemini 3 on, a budget of tokens at 2.5, nothing before."""
+    generation = _generation(model)
     if effort is None or generation < (2, 5):
         return None
     is_flash = "flash" in model

@@ -27,7 +27,7 @@ from shared_core.providers.base import Attempted, Guard
 from shared_core.providers.models import ModelInfo
 from shared_core.request import LLMRequest
 
-__all__ = ["Member", "MemberProvider"]
+__all__ = ["Member", "MemberProvider", "answers_whole"]
 
 
 class Member(Protocol):
@@ -62,6 +62,12 @@ class Member(Protocol):
 
     def astream(self, request: LLMRequest) -> AsyncGenerator[MemberChunk, None]:
         """The same, natively async: it must not block the event loop, and must end when it is cancelled."""
+
+
+def answers_whole(member: Member, request: LLMRequest) -> bool:
+    """Whether a member is silent until its whole answer is there; one that knows has a method of this name."""
+    known: Callable[[LLMRequest], bool] | None = getattr(member, "answers_whole", None)
+    return known is not None and known(request)
 
 
 class MemberProvider:

@@ -101,6 +101,7 @@ def usage_in(usage: Mapping[str, Any]) -> Usage | None:
         ),
         cache_write_tokens=_first(into.get("cache_write_tokens"), usage.get("cache_creation_input_tokens")),
         reasoning_tokens=reasoning,
+        audio_input_tokens=_count(into.get("audio_tokens")) or None,
     )
 
 

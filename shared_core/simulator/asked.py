@@ -27,6 +27,10 @@ class AskedTool:
     name: str
     schema: Mapping[str, Any]
 
+    def call(self, prompt: str = "") -> ToolCall:
+        """A call of it, with arguments made from `prompt` as far as its schema lets them be."""
+        return ToolCall(self.name, example({"type": "object", **self.schema}, prompt))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -69,13 +73,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Token counts. `input` includes what was read from a cache; `output` includes `reasoning`."""
+    """Token counts. `input` includes what was read from a cache, and `audio`; `output` includes `reasoning`."""
 
     input: int
     output: int
     cached: int = 0
     cache_written: int = 0
     reasoning: int = 0
+    audio: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +200,7 @@ def _wanted_calls(asked: Asked, number: int) -> tuple[Call, ...]:
         named = [asked.tools[0]]
     if not asked.parallel:
         named = named[:1]
-    made = (ToolCall(tool.name, example(tool.schema, asked.prompt)) for tool in named)
-    return tuple(_call(call, number, index) for index, call in enumerate(made))
+    return tuple(_call(tool.call(asked.prompt), number, index) for index, tool in enumerate(named))
 
 
 def _tokens(answer: Answer, asked: Asked, stated: Mapping[str, int] | None) -> Tokens:
@@ -209,4 +213,5 @@ def _tokens(answer: Answer, asked: Asked, stated: Mapping[str, int] | None) -> T
         cached=given.get("cached", 0),
         cache_written=given.get("cache_written", 0),
         reasoning=given.get("reasoning", thought),
+        audio=given.get("audio", 0),
     )

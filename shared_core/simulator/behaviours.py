@@ -67,7 +67,8 @@ class Reply:
         tool_calls: Tool calls after the text.
         refusal: The model's refusal, where the wire has a place for it; else sent as text.
         finish: "stop", "length", "tool_calls", "content_filter", or any raw word; None: what follows from the answer.
-        usage: `input`, `output`, `cached`, `cache_written`, `reasoning` token counts; None: counted in words.
+        usage: `input`, `output`, `cached`, `cache_written`, `reasoning`, `audio` token counts; what is left out is
+            counted in words, or none.
         model: Model name that the answer states; None: the one that was asked for.
         delay_headers: Wait before the response head.
         delay_first: Wait between the head (and the opening event) and the first content.

@@ -54,6 +54,7 @@ class Desk:
             body=body,
             raw=request.body,
             model=asked.model if asked else None,
+            asked=asked,
             key=_key(request),
             connection=connection,
         )

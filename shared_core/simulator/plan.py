@@ -179,6 +179,8 @@ def _broken(fault: Fault, scene: Scene) -> Iterator[Step]:
         yield from _pause(fault.reply.delay_first)
     after = len(content) if fault.after is None else fault.after
     yield from _chunks(fault.reply, content[:after])
+    if after and fault.kind not in {"stall", "keepalive", "no_done"}:
+        yield from _pause(fault.reply.delay_chunk)  # what breaks it takes the place of a chunk
     rest = _chunks(fault.reply, content[after:], is_first=after == 0)
     match fault.kind:
         case "reset":

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from shared_core.simulator.asked import Asked
+
 __all__ = ["Connections", "Recorder", "RequestRecord", "RequestState"]
 
 RequestState = Literal["open", "finished", "aborted", "stopped"]
@@ -39,6 +41,7 @@ class RequestRecord:
         body: Decoded JSON body; None if there was none or it was no JSON.
         raw: The body's bytes.
         model: Model that was asked for.
+        asked: What it asks for, in a form that belongs to no wire; None if it could not be read.
         key: The API key that came with it, from whichever header.
         time: `time.monotonic()` at its arrival.
         connection: Number of its TCP connection, from 1.
@@ -61,6 +64,7 @@ class RequestRecord:
     key: str | None
     time: float
     connection: int
+    asked: Asked | None = field(default=None, repr=False)
     behaviour: Any = None
     status: int | None = None
     state: RequestState = "open"

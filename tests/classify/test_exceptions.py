@@ -14,6 +14,8 @@ import httpx
 import openai
 import pytest
 import requests
+from aiohttp.http_exceptions import TransferEncodingError
+from google.genai.errors import UnknownApiResponseError
 from langchain_core import exceptions as langchain
 
 from shared_core import classify_error
@@ -104,6 +106,9 @@ class RpcError(Exception):
         (requests.exceptions.ChunkedEncodingError("no"), "transient"),
         (aiohttp.ServerDisconnectedError(), "transient"),
         (aiohttp.ClientPayloadError("no"), "transient"),
+        (caused(aiohttp.ClientPayloadError("no"), TransferEncodingError("cut off")), "transient"),
+        (TransferEncodingError("cut off"), "transient"),
+        (UnknownApiResponseError("Failed to parse response as JSON. Raw response: <html>"), "transient"),
         (aiohttp.ClientResponseError(None, (), status=429), "rate_limit"),
         (http.client.IncompleteRead(b""), "transient"),
         (ConnectionResetError(errno.ECONNRESET, "reset"), "transient"),

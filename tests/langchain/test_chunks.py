@@ -197,6 +197,7 @@ def test_an_answer_without_usage_finish_and_details() -> None:
         (Usage(1, 2, 3), {}),
         (Usage(1, 2, 3, cache_read_tokens=0), {"input_token_details": {"cache_read": 0}}),
         (Usage(1, 2, 3, cache_write_tokens=4), {"input_token_details": {"cache_creation": 4}}),
+        (Usage(1, 2, 3, audio_input_tokens=1), {"input_token_details": {"audio": 1}}),
         (Usage(1, 2, 3, reasoning_tokens=1), {"output_token_details": {"reasoning": 1}}),
     ],
 )

@@ -18,12 +18,18 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
+from langchain_google_genai import ChatGoogleGenerativeAI
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field
 
 from langchain_failover import ChatFailover
+from langchain_failover.members import LangChainMember
 from shared_core.errors import ChainExhaustedError, ConfigurationError, StreamInterruptedError
+from shared_core.request import LLMRequest, Tool
 from shared_core.simulator import Fault, Reply, Simulator, ToolCall
+
+# What Google's SDK says to itself where aiohttp is installed.
+pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession")
 
 Make = Callable[..., Any]
 ANSWER = Reply("The sky is blue.")
@@ -43,7 +49,7 @@ def provider() -> Iterator[Simulator]:
         _runners.append(runner)
         yield running
         for client in _clients:
-            run(client.close())
+            run(client.aclose() if hasattr(client, "aclose") else client.close())
         _clients.clear()
         _models.clear()
         _runners.clear()
@@ -102,7 +108,20 @@ def anthropic(sim: Simulator) -> Make:
     return make
 
 
-@pytest.fixture(params=["openai", "anthropic"])
+@pytest.fixture
+def google(sim: Simulator) -> Make:
+    def make(model: str = "first", **settings: Any) -> ChatGoogleGenerativeAI:
+        key = (ChatGoogleGenerativeAI, model, *settings.items())
+        if key not in _models:
+            llm = ChatGoogleGenerativeAI(model=model, base_url=sim.url, api_key="key-main", **settings)
+            _clients.append(llm)
+            _models[key] = llm
+        return _models[key]
+
+    return make
+
+
+@pytest.fixture(params=["openai", "anthropic", "google"])
 def member(request: pytest.FixtureRequest) -> Make:
     found: Make = request.getfixturevalue(request.param)
     return found
@@ -388,6 +407,36 @@ def test_timers_hold_around_a_member_that_blocks(ask: Any) -> None:
     assert message.response_metadata["failover"]["trail"][0]["code"] == "first_token_timeout"
 
 
+@every_way
+def test_a_member_that_does_not_stream_is_waited_for(ask: Any) -> None:
+    """It is silent until its whole answer is there, so the time for a stream's first piece is not its measure."""
+
+    class Slow(Plain):
+        def _generate(self, *args: Any, **kwargs: Any) -> Any:
+            threading.Event().wait(0.1)
+            return super()._generate(*args, **kwargs)
+
+    answer = ask(chain_of(Slow(), fallbacks=[Plain(answer="Too soon.")], first_token_timeout=0.02), "x")
+    assert answer.text == "Plainly."
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "without_tools", "with_tools"),
+    [
+        (Plain, {}, True, True),
+        (Streaming, {}, False, False),
+        (Streaming, {"disable_streaming": True}, True, True),
+        (Streaming, {"disable_streaming": "tool_calling"}, False, True),
+    ],
+)
+def test_who_answers_whole(kind: Any, settings: Any, without_tools: bool, with_tools: bool) -> None:
+    """Who cannot stream, and who was told not to; a chain, which looks to its own timers, is given as long."""
+    member = LangChainMember(kind(**settings))
+    assert member.answers_whole(LLMRequest()) is without_tools
+    assert member.answers_whole(LLMRequest(tools=(Tool("f"),))) is with_tools
+    assert LangChainMember(chain_of(kind(**settings))).answers_whole(LLMRequest())
+
+
 @streamed
 def test_a_reader_that_leaves_abandons_the_member(sim: Simulator, member: Make, ask: Any) -> None:
     """Nobody is blamed for it."""
@@ -424,7 +473,8 @@ def test_a_members_own_retries_are_off_on_a_copy(sim: Simulator, member: Make) -
         chain_of(llm, max_retries=0).invoke("x")
     assert len(sim.requests) == 1
     assert llm.max_retries == 5
-    assert (llm._client if isinstance(llm, ChatAnthropic) else llm.root_client).max_retries == 5
+    if not isinstance(llm, ChatGoogleGenerativeAI):  # its client is told with each request
+        assert (llm._client if isinstance(llm, ChatAnthropic) else llm.root_client).max_retries == 5
 
 
 def test_a_member_whose_retries_cannot_be_switched_off_is_named() -> None:
@@ -575,6 +625,14 @@ def test_a_schema_is_told_in_words_where_there_is_no_other_way() -> None:
     assert "punchline" in told.text
 
 
+def test_json_is_told_in_words_where_there_is_no_other_way(sim: Simulator, anthropic: Make) -> None:
+    """Anthropic has no mode for JSON without a schema."""
+    sim.script("first", Reply('{"setup": "a", "punchline": "b"}'))
+    found = chain_of(anthropic()).with_structured_output(Joke, method="json_mode").invoke("A joke.")
+    assert found == Joke(setup="a", punchline="b")
+    assert "one JSON object" in str(sim.requests_for("first")[0].body["system"])
+
+
 def test_a_schema_keeps_what_it_says_of_itself(sim: Simulator, openai: Make) -> None:
     """Name, description and strictness reach a member."""
     form = {
@@ -599,12 +657,15 @@ def test_settings_of_the_chain_and_the_call_reach_a_member(sim: Simulator, membe
     chain = chain_of(llm, temperature=0.1, max_tokens=77, seed=5)
     chain.invoke("x")
     chain.invoke("x", temperature=0.2, max_tokens=88, stop=["END"])
-    first, second = (request.body for request in sim.requests_for("first"))
-    length = "max_tokens" if isinstance(llm, ChatAnthropic) else "max_completion_tokens"
+    first, second = (request.body.get("generationConfig", request.body) for request in sim.requests_for("first"))
+    length, stop = {
+        ChatOpenAI: ("max_completion_tokens", "stop"),
+        ChatAnthropic: ("max_tokens", "stop_sequences"),
+        ChatGoogleGenerativeAI: ("maxOutputTokens", "stopSequences"),
+    }[type(llm)]
     assert (first["temperature"], first[length]) == (0.1, 77)
-    assert (second["temperature"], second[length]) == (0.2, 88)
-    assert second.get("stop_sequences") == ["END"] or second.get("stop") == ["END"]
-    assert (first.get("seed") == 5) is isinstance(llm, ChatOpenAI)
+    assert (second["temperature"], second[length], second[stop]) == (0.2, 88, ["END"])
+    assert ("seed" in first) is not isinstance(llm, ChatAnthropic)
     assert llm.temperature == 0.9
 
 

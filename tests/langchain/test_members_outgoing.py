@@ -122,6 +122,7 @@ def test_tools_of_the_engine_alone_are_written_for_a_member() -> None:
         (["a", {"type": "text", "text": "b"}], {}, "ab", True, False),
         ([{"type": "text", "text": "", "index": 0}], {}, "", False, False),
         ([{"type": "text", "text": "", "signature": "c2ln"}], {}, "", True, False),
+        ([{"type": "text", "text": "", "extras": {"signature": "c2ln"}}], {}, "", True, False),
         ([{"type": "thinking", "thinking": "", "index": 0}], {}, "", False, False),
         ([{"type": "thinking", "thinking": "Hm.", "index": 0}], {}, "", True, False),
         ([{"type": "reasoning", "summary": [], "id": "rs_1", "index": 0}], {}, "", False, False),
@@ -147,6 +148,8 @@ def test_what_counts_as_content(content: Any, kept: Any, text: str, has_content:
         ({"stop_reason": "tool_use"}, "tool_calls"),
         ({"finish_reason": "MAX_TOKENS"}, "length"),
         ({"finish_reason": "SAFETY"}, "content_filter"),
+        ({"finish_reason": "TOO_MANY_TOOL_CALLS"}, "error"),
+        ({"prompt_feedback": {"block_reason": "JAILBREAK"}}, "content_filter"),
         ({"stopReason": "guardrail_intervened"}, "content_filter"),
         ({"done_reason": "stop"}, "stop"),
         ({"status": "completed"}, "stop"),
@@ -164,7 +167,13 @@ def test_how_an_answer_ended(metadata: dict[str, Any], reason: str) -> None:
 
 def test_what_says_nothing_of_an_end() -> None:
     """Metadata alone, or a status that is not final."""
-    for metadata in ({}, {"model_name": "x"}, {"status": "in_progress"}, {"finish_reason": None}):
+    for metadata in (
+        {},
+        {"model_name": "x"},
+        {"status": "in_progress"},
+        {"finish_reason": None},
+        {"prompt_feedback": {"block_reason": None}},
+    ):
         chunk = ChatGenerationChunk(message=AIMessageChunk(content="", response_metadata=metadata))
         assert Reading().of(chunk).finish is None
 
@@ -173,9 +182,14 @@ def test_tokens_add_up() -> None:
     """LangChain's chunks tell what is new, the engine wants what it is by now."""
     reading = Reading()
     for usage in (
-        {"input_tokens": 5, "output_tokens": 0, "total_tokens": 5, "input_token_details": {"cache_read": 2}},
+        {
+            "input_tokens": 5,
+            "output_tokens": 0,
+            "total_tokens": 5,
+            "input_token_details": {"cache_read": 2, "audio": 1},
+        },
         {"input_tokens": 0, "output_tokens": 3, "total_tokens": 3, "output_token_details": {"reasoning": 1}},
     ):
         message = AIMessageChunk(content="", usage_metadata=usage)
         last = reading.of(ChatGenerationChunk(message=message)).usage
-    assert last == Usage(5, 3, 8, cache_read_tokens=2, reasoning_tokens=1)
+    assert last == Usage(5, 3, 8, cache_read_tokens=2, reasoning_tokens=1, audio_input_tokens=1)

@@ -16,11 +16,12 @@ from langchain_core.runnables import ConfigurableField
 from pydantic import BaseModel, SecretStr
 
 from langchain_failover import ChatFailover
+from shared_core.classify import ClassifierRule
 from shared_core.errors import ConfigurationError
 from shared_core.manager import FailoverManager
 from shared_core.policy import FailoverPolicy
 from shared_core.providers.base import Vendor
-from shared_core.simulator import Simulator
+from shared_core.simulator import Fault, Reply, Simulator
 
 SECRET = "key-secret"
 
@@ -315,3 +316,20 @@ def test_a_call_can_be_explained_before_it_is_made() -> None:
     assert "too expensive" in str(found[1].skip)
     assert found[0].skip is None
     assert SECRET not in str(llm.explain("Hello"))
+
+
+def test_answers_and_errors_may_be_judged_by_the_caller() -> None:
+    """A predicate and a rule, given to the model itself; neither leaves the process with it."""
+    with Simulator() as sim:
+        sim.script("odd", Fault.status(418, "short and stout"))
+        sim.script("small", Reply("n/a"))
+        llm = ChatFailover(
+            model="a/odd",
+            fallbacks=["b/small", "c/large"],
+            base_urls=dict.fromkeys("abc", sim.base_url),
+            rules=[ClassifierRule(kind="balance", pattern="stout")],
+            accept=lambda answer: answer.text != "n/a",
+        )
+        assert llm.invoke("Hello").content == "You said: Hello"
+        assert str(llm.manager.health().models[0].kind) == "balance"
+        assert pickle.loads(pickle.dumps(llm)).model == "a/odd"  # noqa: S301 - made two lines above

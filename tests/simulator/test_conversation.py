@@ -10,6 +10,7 @@ import pytest
 from shared_core.simulator import Simulator
 from shared_core.simulator.wires.conversation import (
     ENCRYPTED,
+    GENUINE,
     SIGNATURE,
     anthropic_complaint,
     chat_complaint,
@@ -86,6 +87,7 @@ RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "7"}
     ("messages", "needle"),
     [
         ([USER, model({"type": "thinking", "thinking": "x", "signature": SIGNATURE}, USE), user(RESULT)], None),
+        ([USER, model({"type": "thinking", "thinking": "x", "signature": GENUINE}), USER], None),
         ([USER, {"role": "assistant", "content": ""}], None),
         ([{"role": "system", "content": "x"}], 'Unexpected role "system"'),
         ([USER, model(USE), USER], "messages.1: `tool_use` ids were found without `tool_result`"),

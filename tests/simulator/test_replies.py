@@ -98,6 +98,8 @@ def test_arguments_come_from_the_prompt() -> None:
     """Numbers of the prompt fill numeric parameters in order."""
     answer = compose(Reply(), asked(tools=(SUM,), tool_choice="sum"), 1)
     assert json.loads(answer.calls[0].arguments) == {"a": 3, "b": 4}
+    bare = compose(Reply(), asked(tools=(AskedTool("now", {}),), tool_choice="now"), 1)
+    assert bare.calls[0].arguments == "{}"
 
 
 @pytest.mark.parametrize(
@@ -125,6 +127,33 @@ def test_usage_counts_words_and_images_unless_it_is_stated() -> None:
     answer = compose(reply, asked(all_text="one two three", images=1), 1)
     assert (answer.tokens.input, answer.tokens.output, answer.tokens.reasoning) == (9, 2 + 1 + 2 + 3, 1)
     assert compose(Reply("a"), asked(all_text="one two", images=2), 1).tokens.input == 2 + 2 * 85
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_usage_has_the_details_that_the_wire_knows(
+    sim: Simulator, client: httpx.Client, tongue: Any, is_stream: bool
+) -> None:
+    """Under its own names, and nothing of what it doesn't know."""
+    counts = {"input": 90, "output": 9, "cached": 20, "cache_written": 5, "reasoning": 4, "audio": 60}
+    sim.script("m", Reply("a", usage=counts))
+    more = {"stream_options": {"include_usage": True}} if tongue.name == "openai" and is_stream else {}
+    raw = client.post(tongue.url(sim, stream=is_stream), json=tongue.body(stream=is_stream, **more)).text
+    told = {
+        "openai": ('"cached_tokens":20', '"audio_tokens":60', '"cache_write_tokens":5', '"reasoning_tokens":4'),
+        "responses": ('"cached_tokens":20', '"cache_write_tokens":5', '"reasoning_tokens":4'),
+        "anthropic": (
+            '"input_tokens":65',
+            '"cache_read_input_tokens":20',
+            '"cache_creation_input_tokens":5',
+            '"thinking_tokens":4',
+        ),
+        "gemini": (
+            '"cachedContentTokenCount":20',
+            '"thoughtsTokenCount":4',
+            '{"modality":"TEXT","tokenCount":30},{"modality":"AUDIO","tokenCount":60}',
+        ),
+    }
+    assert [one for one in told[tongue.name] if one not in raw] == []
 
 
 def test_a_reply_may_be_worked_out_from_the_body(sim: Simulator, client: httpx.Client, tongue: Any) -> None:

@@ -129,6 +129,8 @@ def test_requests_are_recorded(sim: Simulator, header: dict[str, str], query: st
     assert record.ended is not None
     assert before <= record.time <= record.ended
     assert record.behaviour == Reply()
+    assert record.asked is not None
+    assert (record.asked.prompt, record.asked.stream) == ("Hi", True)
     assert sim.requests_for("other") == []
     sim.clear()
     assert sim.requests == []

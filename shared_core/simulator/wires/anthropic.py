@@ -199,9 +199,12 @@ def _delta(index: int, delta: Mapping[str, Any]) -> bytes:
 
 
 def _usage(tokens: Tokens) -> dict[str, Any]:
-    return {
+    usage: dict[str, Any] = {
         "input_tokens": tokens.input - tokens.cached - tokens.cache_written,
         "cache_creation_input_tokens": tokens.cache_written,
         "cache_read_input_tokens": tokens.cached,
         "output_tokens": tokens.output,
     }
+    if tokens.reasoning:
+        usage["output_tokens_details"] = {"thinking_tokens": tokens.reasoning}
+    return usage

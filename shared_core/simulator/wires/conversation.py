@@ -15,13 +15,28 @@ from typing import Any
 
 from shared_core.simulator.wires.fields import mapped, mappings, picked
 
-__all__ = ["ENCRYPTED", "SIGNATURE", "anthropic_complaint", "chat_complaint", "gemini_complaint", "responses_complaint"]
+__all__ = [
+    "ENCRYPTED",
+    "GENUINE",
+    "SIGNATURE",
+    "anthropic_complaint",
+    "chat_complaint",
+    "gemini_complaint",
+    "responses_complaint",
+]
 
 SIGNATURE = "c2ltdWxhdGVkIHNpZ25hdHVyZQ=="
-"""The signature that the local provider puts on thoughts; it takes back no other."""
+"""The signature that the local provider puts on thoughts; it takes back this one and `GENUINE`."""
 
 ENCRYPTED = "c2ltdWxhdGVkIGVuY3J5cHRlZCBjb250ZW50"
 """The encrypted content of its reasoning items; it takes back no other."""
+
+GENUINE = (
+    "ErUBCkYICBgCIkDCTQUXPc3O7nHXd302Zercaz8WrrpddpOqHITxBih5zeFPoJkwKBvkvZ8ID1aAfJftji6+ZI5gBYDo7XmNBIkzEgzVDHKopedA"
+    "n/scG80aDFDXVZrDOWgla7lEBiIwLq5kfFjQjvF/CyuL8J5V7dRwsJN5gQIXaMB6xXTs6T+2Zp0VdiyiMb/hcdrHt+7aKh0z2E1UnjiOCoTlofNF"
+    "HzOnKk0qPIoPmfGgpPgGNRgC"
+)
+"""A signature that a model of Anthropic's made: LangChain's conformance suite sends it with thinking blocks."""
 
 # Google documents these two for histories that another model wrote.
 _STAND_INS = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
@@ -112,7 +127,7 @@ def _block_complaint(block: _Block, uses: Sequence[str]) -> str | None:
             return ": text content blocks must be non-empty"
         case "thinking" if "signature" not in block:
             return ".thinking.signature: Field required"
-        case "thinking" if block["signature"] != SIGNATURE:
+        case "thinking" if block["signature"] not in (SIGNATURE, GENUINE):
             return ": Invalid `signature` in `thinking` block"
         case "tool_use" if _TOOL_ID.fullmatch(str(block.get("id"))) is None:
             return ".tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"

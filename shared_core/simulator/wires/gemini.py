@@ -185,7 +185,7 @@ def _response(
 
 
 def _usage(tokens: Tokens) -> dict[str, Any]:
-    usage = {
+    usage: dict[str, Any] = {
         "promptTokenCount": tokens.input,
         "candidatesTokenCount": tokens.output - tokens.reasoning,
         "totalTokenCount": tokens.input + tokens.output,
@@ -194,4 +194,7 @@ def _usage(tokens: Tokens) -> dict[str, Any]:
         usage["cachedContentTokenCount"] = tokens.cached
     if tokens.reasoning:
         usage["thoughtsTokenCount"] = tokens.reasoning
+    if tokens.audio:
+        counts = {"TEXT": tokens.input - tokens.audio, "AUDIO": tokens.audio}
+        usage["promptTokensDetails"] = [{"modality": name, "tokenCount": count} for name, count in counts.items()]
     return usage

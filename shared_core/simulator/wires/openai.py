@@ -155,11 +155,14 @@ def _identity(answer: Answer) -> str:
 
 
 def _usage(tokens: Tokens) -> dict[str, Any]:
+    sent = {"cached_tokens": tokens.cached, "audio_tokens": tokens.audio}
+    if tokens.cache_written:
+        sent["cache_write_tokens"] = tokens.cache_written
     return {
         "prompt_tokens": tokens.input,
         "completion_tokens": tokens.output,
         "total_tokens": tokens.input + tokens.output,
-        "prompt_tokens_details": {"cached_tokens": tokens.cached, "audio_tokens": 0},
+        "prompt_tokens_details": sent,
         "completion_tokens_details": {
             "reasoning_tokens": tokens.reasoning,
             "audio_tokens": 0,

@@ -1,0 +1,261 @@
+"""What codes, fields and pages say by themselves, where no sentence helps."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared_core import classify_response
+from shared_core.classify.body import dig
+from shared_core.classify.codes import deciding_kind, status_of_code
+from shared_core.classify.limits import Refusal, read_refusal
+from shared_core.classify.retry_after import read_duration, retry_after
+from shared_core.errors import ErrorKind
+
+K = ErrorKind
+
+NUMBERS = {
+    ("zhipu", K.AUTH): "1000",
+    ("zhipu", K.BALANCE): "1113",
+    ("zhipu", K.BAD_REQUEST): "1210",
+    ("zhipu", K.MODEL_MISSING): "1211",
+    ("zhipu", K.CONTEXT_EXCEEDED): "1261",
+    ("zhipu", K.CONTENT_FILTER): "1300",
+    ("zhipu", K.RATE_LIMIT): "1302",
+    ("zhipu", K.TRANSIENT): "1120",
+    ("minimax", K.TRANSIENT): "1000",
+    ("minimax", K.RATE_LIMIT): "1002",
+    ("minimax", K.AUTH): "1004",
+    ("minimax", K.BALANCE): "1008",
+    ("minimax", K.CONTENT_FILTER): "1026",
+    ("minimax", K.BAD_REQUEST): "1042",
+    ("minimax", K.MODEL_MISSING): "2061",
+    ("baidu", K.TRANSIENT): "1",
+    ("baidu", K.RATE_LIMIT): "4",
+    ("baidu", K.AUTH): "6",
+    ("baidu", K.BALANCE): "19",
+    ("baidu", K.MODEL_MISSING): "3",
+    ("baidu", K.BAD_REQUEST): "336001",
+    ("baidu", K.CONTEXT_EXCEEDED): "336007",
+    ("baidu", K.CONTENT_FILTER): "336117",
+    ("iflytek", K.RATE_LIMIT): "10006",
+    ("iflytek", K.TRANSIENT): "10008",
+    ("iflytek", K.BAD_REQUEST): "10009",
+    ("iflytek", K.AUTH): "10005",
+    ("iflytek", K.CONTENT_FILTER): "10013",
+    ("iflytek", K.CONTEXT_EXCEEDED): "10907",
+    ("mistral", K.RATE_LIMIT): "1300",
+    ("mistral", K.MODEL_MISSING): "1500",
+    ("mistral", K.TRANSIENT): "3000",
+}
+
+
+@pytest.mark.parametrize(("vendor", "kind"), NUMBERS, ids=str)
+def test_a_vendors_number_means_what_the_vendor_says(vendor: str, kind: ErrorKind) -> None:
+    """And nothing of the sort elsewhere."""
+    body = {"error": {"code": NUMBERS[vendor, kind], "message": "出错", "type": "odd"}}
+    assert classify_response(None, body, provider=vendor).kind is kind
+    assert classify_response(None, body, provider="acme").kind is K.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "vendor"),
+    [
+        *((name, "zhipu") for name in ("zai", "zhipuai", "bigmodel", "glm", "chatglm", "Zhipu-AI")),
+        ("minimaxi", "minimax"),
+        *((name, "baidu") for name in ("qianfan", "ernie", "wenxin", "baidu_qianfan")),
+        *((name, "iflytek") for name in ("spark", "xfyun")),
+        ("mistralai", "mistral"),
+    ],
+)
+def test_a_vendor_is_known_by_its_other_names(name: str, vendor: str) -> None:
+    """As people write them."""
+    kind, number = next((kind, number) for (whose, kind), number in NUMBERS.items() if whose == vendor)
+    body = {"error": {"code": number, "message": "出错", "type": "odd"}}
+    assert classify_response(None, body, provider=name).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"base_resp": {"status_code": 1008, "status_msg": "x"}}, K.BALANCE),
+        ({"error_code": 19, "error_msg": "x"}, K.BALANCE),
+        ({"header": {"code": 10907, "sid": "x"}}, K.CONTEXT_EXCEEDED),
+        ({"error": {"code": "1113", "message": "x"}}, K.BALANCE),
+        ({"error": {"code": "1113", "message": "x"}, "object": "error"}, K.UNKNOWN),
+        ({"error": {"code": "1113", "message": "x", "type": "odd"}}, K.UNKNOWN),
+        ({"error": {"code": "1113", "message": "x", "status": "odd"}}, K.UNKNOWN),
+    ],
+)
+def test_a_vendor_is_known_by_the_shape_of_its_body(body: object, kind: ErrorKind) -> None:
+    """Where it is unmistakable."""
+    assert classify_response(None, body).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("insufficient_quota", K.BALANCE),
+        ("invalid_api_key", K.AUTH),
+        ("model_not_found", K.MODEL_MISSING),
+        ("content_filter", K.CONTENT_FILTER),
+        ("context_length_exceeded", K.CONTEXT_EXCEEDED),
+        ("overloaded_error", K.TRANSIENT),
+        ("unsupported_parameter", K.BAD_REQUEST),
+    ],
+)
+def test_a_code_that_decides_needs_no_status(code: str, kind: ErrorKind) -> None:
+    """However it is spelt: as a word, in capitals, as an exception's name, in a namespace."""
+    camel = "".join(part.title() for part in code.split("_"))
+    for spelt in (code, code.upper(), f"{camel}Exception", f"com.acme#{camel}:http://acme", f"{code}.more"):
+        assert deciding_kind(spelt) is kind, spelt
+        assert classify_response(None, {"error": {"code": spelt}}).kind is kind, spelt
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("rate_limit_error", 429, K.RATE_LIMIT),
+        ("authentication_error", 401, K.AUTH),
+        ("permission_error", 403, K.AUTH),
+        ("not_found_error", 404, K.UNKNOWN),
+        ("invalid_request_error", 400, K.BAD_REQUEST),
+        ("api_error", 500, K.TRANSIENT),
+        ("ServiceUnavailable", 503, K.TRANSIENT),
+        ("DEADLINE_EXCEEDED", 504, K.TRANSIENT),
+    ],
+)
+def test_a_code_that_stands_for_a_status_is_judged_like_it(code: str, status: int, kind: ErrorKind) -> None:
+    """A time-out is one, whether a status or a code says so."""
+    assert status_of_code(code) == status
+    error = classify_response(None, {"type": code})
+    assert (error.kind, error.is_timeout) == (kind, status == 504)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        *((status, K.BAD_REQUEST) for status in (400, 406, 418, 422)),
+        *((status, K.AUTH) for status in (401, 403, 434, 451)),
+        *((status, K.BALANCE) for status in (402, 412)),
+        *((status, K.UNKNOWN) for status in (404, 405)),
+        *((status, K.TRANSIENT) for status in (408, 409, 423, 424, 425, 498, 499, 500, 502, 503, 504, 520, 529, 599)),
+        *((status, kind) for status, kind in ((410, K.MODEL_MISSING), (413, K.CONTEXT_EXCEEDED))),
+        *((status, kind) for status, kind in ((429, K.RATE_LIMIT), (446, K.CONTENT_FILTER), (302, K.UNKNOWN))),
+    ],
+)
+def test_a_status_alone_has_its_meaning(status: int, kind: ErrorKind) -> None:
+    """With words that say nothing; only four of them are a timer's."""
+    error = classify_response(status, {"error": {"message": "Hm."}})
+    assert error.kind is kind
+    assert error.is_timeout == (status in {408, 504, 522, 524})
+
+
+@pytest.mark.parametrize(
+    "sign", ["Just a moment", "Attention required", "Checking your browser", "captcha", "enable JavaScript"]
+)
+def test_a_challenge_says_nothing_of_the_provider(sign: str) -> None:
+    """Only a person can answer it; with another status it is the page of a gateway."""
+    page = f"<html><head><title>x</title></head><body>{sign}</body></html>"
+    assert [classify_response(status, page).kind for status in (403, 503, 502)] == [K.UNKNOWN, K.UNKNOWN, K.TRANSIENT]
+    assert classify_response(403, sign).kind is K.AUTH
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"status": 429, "error": {"code": 7}}, 429),
+        ({"status": 429, "error": {"code": "7"}}, 429),
+        ({"status": 429, "error": {"code": 503}}, 503),
+        ({"status": "429"}, 429),
+        ({"status": 399}, None),
+        ({"status": 600}, None),
+        ({"status": True}, None),
+        ({"count": 429}, None),
+        (429, 429),
+        ([429], None),
+    ],
+)
+def test_a_status_in_a_body_is_a_status(body: object, status: int | None) -> None:
+    """The most deeply nested one counts, and no other number is taken for one."""
+    assert dig(body).status == status
+
+
+def test_a_parameter_is_blamed_by_a_field_of_its_own() -> None:
+    """Under any of its names; an empty one takes nothing away."""
+    assert dig({"error": {"param": "seed"}}).parameter == "seed"
+    assert dig({"parameter": "seed", "error": {"param": ""}}).parameter == "seed"
+    assert dig({"detail": [{"loc": ["body", "top_p"]}]}).parameter == "top_p"
+    assert dig({"param": "seed", "detail": [{"loc": []}]}).parameter == "seed"
+    assert dig("it said param='seed' and param=null").parameter == "seed"
+    assert dig("it said param=null").parameter is None
+
+
+@pytest.mark.parametrize("words", ["not supported", "unsupported", "extra inputs", "not permitted"])
+def test_a_blamed_parameter_was_refused_if_the_text_says_so(words: str) -> None:
+    """Otherwise its value was wrong, and leaving it out would hide that."""
+    body = {"error": {"param": "seed", "message": f"This is {words} here."}}
+    assert read_refusal(dig(body)) == Refusal("seed")
+    assert read_refusal(dig({"error": {"param": "seed", "message": "This is too small."}})) == Refusal()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("250ms", 0.25),
+        ("26s", 26.0),
+        ("1m30.5s", 90.5),
+        ("2h", 7_200.0),
+        ("1d", 86_400.0),
+        ("1 week", 604_800.0),
+        ("1 hour and 5 minutes", 3_900.0),
+        ("1 hour, 5 minutes.", 3_900.0),
+        ("3秒", 3.0),
+        ("3分钟", 180.0),
+        ("3小时", 10_800.0),
+        ("3天", 259_200.0),
+        ("3毫秒", 0.003),
+        ("7", 7.0),
+        ("400d", 34_560_000.0),
+        ("401d", None),
+        ("5 apples", None),
+        ("soon 5s", None),
+        ("5s soon", None),
+        ("", None),
+    ],
+)
+def test_a_duration_is_read_in_every_unit(text: str, seconds: float | None) -> None:
+    """Whole or in parts; what is not quite one is none, and nothing is longer than 400 days."""
+    assert read_duration(text) == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0.0),
+        ("12.5", 12.5),
+        ("-1", None),
+        ("nan", None),
+        ("inf", None),
+        ("1000000060", 60.0),
+        ("999999999", None),
+        ("1000000060000", 60.0),
+        ("Sun, 09 Sep 2001 01:47:40 GMT", 60.0),
+        ("2001-09-09T01:47:40Z", 60.0),
+        ("2001-09-09 01:47:40", 60.0),
+        ("2001-09-09T03:47:40+02:00", 60.0),
+        ("2001-09-09T01:45:40Z", None),
+        ("tomorrow", None),
+    ],
+)
+def test_retry_after_is_a_number_an_epoch_or_a_date(value: str, seconds: float | None) -> None:
+    """The clock stands at one billion seconds."""
+    assert retry_after(dig(None), {"retry-after": value}, now=lambda: 1e9) == seconds
+
+
+def test_milliseconds_come_before_seconds() -> None:
+    """They are the more exact; what cannot be read leaves the word to the other."""
+    headers = {"retry-after-ms": "1500", "x-ms-retry-after-ms": "2500", "retry-after": "9"}
+    assert retry_after(dig(None), headers) == 1.5
+    assert retry_after(dig(None), {**headers, "retry-after-ms": "?"}) == 2.5
+    assert retry_after(dig({"retryAfterMs": 1500}), {}) == 1.5
+    assert retry_after(dig({"retryAfter": 1500}), {}) == 1_500
