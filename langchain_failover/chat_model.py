@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
@@ -21,17 +22,19 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
 
 from langchain_failover.answers import to_result
+from langchain_failover.blocks import register
 from langchain_failover.chunks import Chunks
 from langchain_failover.errors import translate
 from langchain_failover.messages import to_messages
 from langchain_failover.passing import member_result
 from langchain_failover.requests import prepare
-from langchain_failover.runs import RUN, ParentRun, under_config
+from langchain_failover.runs import RUN, ParentRun, is_heard, under_config
 from langchain_failover.settings import FailoverSettings, under_own_names
 from langchain_failover.structured import Method, structured
 from langchain_failover.tokens import count_messages, token_ids
 from langchain_failover.tools import ToolLike, as_openai
 from shared_core.answer import Answer
+from shared_core.configuration import Configuration
 from shared_core.errors import FailoverError
 from shared_core.events import StreamEvent
 from shared_core.views import Explanation
@@ -70,8 +73,11 @@ class ChatFailover(FailoverSettings):
         base_urls: Where a provider lives, by provider.
         vendors: Further providers.
         aliases: Names of your own for model strings.
+        models: What models can do, by model string, in place of what is known: windows, ceilings, abilities.
         policy: All settings of the failover; see `FailoverPolicy`.
         manager: A manager to share with other models, instead of the settings above; without it, the model's own.
+        rules: Further rules for judging errors, before the built-in ones.
+        accept: Judges whole answers (of `invoke`, `ainvoke`, `batch`): False asks the next target.
         hooks: Functions that are told of attempts, failovers, cooldowns and recoveries.
         http_client: Client for synchronous calls, instead of one that the manager makes.
         http_async_client: Client for asynchronous calls, likewise.
@@ -102,6 +108,24 @@ class ChatFailover(FailoverSettings):
         ConfigurationError: A setting is wrong; the message names it.
     """
 
+    @classmethod
+    def from_config(cls, path: str | os.PathLike[str], **overrides: Any) -> Self:
+        """The model that a file describes; see `shared_core.configuration`.
+
+        Args:
+            path: A TOML file; keys are read from the environment variables that it names.
+            **overrides: Settings of this class, each in place of the file's. A `manager` has keys, addresses, vendors,
+                aliases and models of its own, so that those of the file are left out.
+
+        Raises:
+            ConfigurationError: Something in the file, or an override, is wrong.
+        """
+        file = Configuration.load(path)
+        given = under_own_names(overrides)
+        if "provider_style" not in given:
+            file.require_own_style(but="langchain")
+        return cls(**file.arguments(**{"provider_style": file.provider_style, **given}))
+
     @property
     def _llm_type(self) -> str:
         return "failover-chat"
@@ -122,9 +146,10 @@ class ChatFailover(FailoverSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = prepare(self, messages, stop, kwargs, parent=ParentRun.of(run_manager), is_collected=True)
+        run = kwargs.get(RUN) or ParentRun.of(run_manager)
+        call = prepare(self, messages, stop, kwargs, parent=run, is_collected=True)
         try:
-            events = list(self._engine.stream(call.request, hold=True, policy=call.policy))
+            events = list(self._engine.stream(call.request, hold=True, policy=call.policy, hooks=run.hooks()))
         except FailoverError as error:
             raise translate(error) from error.__cause__
         return self._result(events)
@@ -136,9 +161,10 @@ class ChatFailover(FailoverSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = prepare(self, messages, stop, kwargs, parent=ParentRun.of(run_manager), is_collected=True)
+        run = kwargs.get(RUN) or ParentRun.of(run_manager)
+        call = prepare(self, messages, stop, kwargs, parent=run, is_collected=True)
         try:
-            stream = self._engine.astream(call.request, hold=True, policy=call.policy)
+            stream = self._engine.astream(call.request, hold=True, policy=call.policy, hooks=run.ahooks())
             events = [event async for event in stream]
         except FailoverError as error:
             raise translate(error) from error.__cause__
@@ -154,11 +180,13 @@ class ChatFailover(FailoverSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        call = prepare(self, messages, stop, kwargs, parent=ParentRun.of(run_manager))
+        run = kwargs.get(RUN) or ParentRun.of(run_manager)
+        call = prepare(self, messages, stop, kwargs, parent=run)
         chunks = Chunks(self.output_version)
         try:
             # Closing the events when the caller goes away is what tells the engine that the call was abandoned.
-            with contextlib.closing(self._engine.stream(call.request, policy=call.policy)) as events:
+            stream = self._engine.stream(call.request, policy=call.policy, hooks=run.hooks())
+            with contextlib.closing(stream) as events:
                 for event in events:
                     chunk = chunks.add(event)
                     if chunk is None:
@@ -176,10 +204,12 @@ class ChatFailover(FailoverSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call = prepare(self, messages, stop, kwargs, parent=ParentRun.of(run_manager))
+        run = kwargs.get(RUN) or ParentRun.of(run_manager)
+        call = prepare(self, messages, stop, kwargs, parent=run)
         chunks = Chunks(self.output_version)
         try:
-            async with contextlib.aclosing(self._engine.astream(call.request, policy=call.policy)) as events:
+            stream = self._engine.astream(call.request, policy=call.policy, hooks=run.ahooks())
+            async with contextlib.aclosing(stream) as events:
                 async for event in events:
                     chunk = chunks.add(event)
                     if chunk is None:
@@ -190,7 +220,8 @@ class ChatFailover(FailoverSettings):
         except FailoverError as error:
             raise translate(error) from error.__cause__
 
-    # How attempts on members come to appear under the call's run: LangChain tells `_generate` of it, but not `_stream`.
+    # How attempts on members and custom events come to appear under the call's run: LangChain tells `_generate` of it,
+    # but not `_stream`.
 
     def stream(
         self,
@@ -199,8 +230,8 @@ class ChatFailover(FailoverSettings):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """The answer in pieces; see `BaseChatModel.stream`."""
-        if self.has_members:
-            config, kwargs[RUN] = under_config(config, is_async=False)
+        if self.has_members or is_heard(self, config):
+            config, kwargs[RUN] = under_config(self, config, kwargs, is_async=False)
         return super().stream(input, config, **kwargs)
 
     def astream(
@@ -210,8 +241,8 @@ class ChatFailover(FailoverSettings):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """The same, async."""
-        if self.has_members:
-            config, kwargs[RUN] = under_config(config, is_async=True)
+        if self.has_members or is_heard(self, config):
+            config, kwargs[RUN] = under_config(self, config, kwargs, is_async=True)
         return super().astream(input, config, **kwargs)
 
     def _generate_with_cache(
@@ -221,7 +252,7 @@ class ChatFailover(FailoverSettings):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        if self.has_members:
+        if run_manager is not None:
             kwargs.setdefault(RUN, ParentRun.of(run_manager))
         return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
 
@@ -232,7 +263,7 @@ class ChatFailover(FailoverSettings):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        if self.has_members:
+        if run_manager is not None:
             kwargs.setdefault(RUN, ParentRun.of(run_manager))
         return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
 
@@ -380,3 +411,6 @@ def _told(kwargs: Mapping[str, Any]) -> dict[str, Any]:
 def _without_secrets(tool: dict[str, Any]) -> dict[str, Any]:
     """A provider's own tool may carry a credential for a server that the provider calls (MCP)."""
     return {name: "**********" if name in {"authorization", "headers"} else value for name, value in tool.items()}
+
+
+register()  # from here on there may be messages of ours

@@ -22,14 +22,17 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, ValidationError,
 from langchain_failover.entries import Entry, checked, entry_value, name_of
 from langchain_failover.members import LangChainMember
 from langchain_failover.profile import chain_profile
-from langchain_failover.stored import policy_values, to_vendors, vendor_values
+from langchain_failover.stored import model_values, policy_values, to_vendors, vendor_values
 from shared_core.chain import Link, merge_models
+from shared_core.classify import ClassifierRule
 from shared_core.errors import ConfigurationError
 from shared_core.history.blocks import is_same
 from shared_core.hooks import Hooks
+from shared_core.journey import Accept
 from shared_core.manager import FailoverManager
 from shared_core.policy import FailoverPolicy
 from shared_core.providers.base import Vendor
+from shared_core.providers.models import ModelInfo
 from shared_core.registry import ProviderRegistry
 from shared_core.request import LLMRequest
 
@@ -57,6 +60,9 @@ _ENGINE_SETTINGS = (
     "base_urls",
     "vendors",
     "aliases",
+    "models",
+    "rules",
+    "accept",
     "hooks",
     "http_client",
     "http_async_client",
@@ -68,6 +74,8 @@ _NOT_STORED = frozenset(
         "profiles",
         "order",
         "extra_headers",
+        "rules",
+        "accept",
         "hooks",
         "http_client",
         "http_async_client",
@@ -118,9 +126,12 @@ class FailoverSettings(BaseChatModel):
     base_urls: dict[str, str] = Field(default_factory=dict)
     vendors: tuple[Vendor, ...] = Field(default=(), exclude=True, repr=False)
     aliases: dict[str, str] = Field(default_factory=dict)
+    models: dict[str, ModelInfo] = Field(default_factory=dict, exclude=True, repr=False)
     policy: FailoverPolicy | None = Field(default=None, exclude=True)
     manager: FailoverManager | None = Field(default=None, exclude=True, repr=False)
     own_engine: OwnEngine | None = Field(default=None, exclude=True, repr=False)
+    rules: tuple[ClassifierRule, ...] = Field(default=(), exclude=True, repr=False)
+    accept: Accept | None = Field(default=None, exclude=True, repr=False)
     hooks: Hooks | None = Field(default=None, exclude=True, repr=False)
     http_client: httpx.Client | None = Field(default=None, exclude=True, repr=False)
     http_async_client: httpx.AsyncClient | None = Field(default=None, exclude=True, repr=False)
@@ -189,7 +200,9 @@ class FailoverSettings(BaseChatModel):
     def _read_vendors(cls, given: Iterable[Vendor | Mapping[str, Any]] | None) -> tuple[Vendor, ...]:
         return to_vendors(given)
 
-    @field_validator("profiles", "order", "base_urls", "aliases", "extra_body", "extra_headers", mode="before")
+    @field_validator(
+        "profiles", "order", "base_urls", "aliases", "models", "extra_body", "extra_headers", mode="before"
+    )
     @classmethod
     def _read_mapping(cls, given: Any) -> Any:
         return {} if given is None else given
@@ -229,6 +242,10 @@ class FailoverSettings(BaseChatModel):
             entries = (self.model, *self.fallbacks)
             self._named = known, tuple(name_of(entry, registry, self.provider_style) for entry in entries)
         return self._named[1]
+
+    def rehearsed(self) -> tuple[tuple[str, ...], FailoverPolicy]:
+        """The model strings of the chain and the policy of its calls: what `shared_core.drill` plays."""
+        return self.names, self.laid_over(None) or self._engine.policy
 
     @property
     def has_members(self) -> bool:
@@ -305,6 +322,8 @@ class FailoverSettings(BaseChatModel):
             found["policy"] = policy_values(self.policy)
         if self.vendors:
             found["vendors"] = [vendor_values(vendor) for vendor in self.vendors]
+        if self.models:
+            found["models"] = {name: model_values(info) for name, info in self.models.items()}
         return found
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Settings that are objects, as plain JSON values for dumps and pickles, and back.
 
-What is as usual is left out, so that a dump shows what was chosen, and follows new defaults when it is loaded.
+What is as usual is left out, so that a dump shows what was chosen, and follows new defaults when it is loaded. So are a
+vendor's headers, and what in its query looks like a key by its name.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
@@ -14,10 +16,14 @@ from pydantic import BaseModel
 from shared_core.errors import ConfigurationError
 from shared_core.policy import FailoverPolicy
 from shared_core.providers.base import Vendor
+from shared_core.providers.models import ModelInfo
 
-__all__ = ["policy_values", "to_vendors", "vendor_values"]
+__all__ = ["model_values", "policy_values", "to_vendors", "vendor_values"]
 
 _FIELDS = {field.name: field for field in fields(Vendor)}
+
+_SECRET = re.compile(r"key|token|secret|sig|pass", re.IGNORECASE)
+"""Names of query parameters that do not leave the process."""
 
 
 def policy_values(policy: FailoverPolicy) -> dict[str, Any]:
@@ -25,15 +31,30 @@ def policy_values(policy: FailoverPolicy) -> dict[str, Any]:
     return {name: _plain(getattr(policy, name)) for name in sorted(policy.model_fields_set)}
 
 
+def model_values(info: ModelInfo) -> dict[str, Any]:
+    """What is known of a model; `ModelInfo(**values)` makes it again."""
+    found = {field.name: getattr(info, field.name) for field in fields(ModelInfo)}
+    return {name: _plain(value) for name, value in found.items() if value not in {None, frozenset()}}
+
+
 def vendor_values(vendor: Vendor) -> dict[str, Any]:
     """What is special of a vendor; `to_vendors` reads it."""
     found: dict[str, Any] = {}
     for name, field in _FIELDS.items():
-        value = getattr(vendor, name)
+        value = _without_keys(name, getattr(vendor, name))
         usual = field.default_factory() if field.default_factory is not MISSING else field.default
         if value != usual:
             found[name] = _plain(value)
     return found
+
+
+def _without_keys(name: str, value: Any) -> Any:
+    match name:
+        case "headers":
+            return {}
+        case "query":
+            return {parameter: part for parameter, part in value.items() if not _SECRET.search(parameter)}
+    return value
 
 
 def to_vendors(given: Iterable[Vendor | Mapping[str, Any]] | None) -> tuple[Vendor, ...]:

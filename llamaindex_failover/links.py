@@ -11,10 +11,11 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from llama_index.core.llms.llm import LLM
 
+from llamaindex_failover import packages
 from llamaindex_failover.members import LLMMember
 from shared_core.errors import ConfigurationError
 from shared_core.registry import ProviderRegistry
@@ -35,16 +36,28 @@ class Enrolled:
 
     Args:
         registry: Where they are enrolled.
+        style: "llamaindex" if strings are made into LLMs by the framework's own packages.
     """
 
-    def __init__(self, registry: ProviderRegistry) -> None:
+    def __init__(self, registry: ProviderRegistry, style: Literal["llamaindex"] | None = None) -> None:
         self._registry = registry
+        self._style = style
         self._names: dict[int, tuple[LLM, str]] = {}
+        self._made: dict[str, LLM] = {}
 
     def name(self, link: Link) -> str:
-        """The model string of a link."""
+        """The model string of a link.
+
+        Raises:
+            ConfigurationError: The framework's packages make no LLM of a string.
+        """
         if isinstance(link, str):
-            return link
+            text = link.strip()
+            if self._style is None or not text:
+                return link
+            if text not in self._made:
+                self._made[text] = packages.made(text)
+            link = self._made[text]
         known = self._names.get(id(link))
         if known is None:
             member = LLMMember(link)

@@ -27,6 +27,7 @@ from llama_index.core.llms.llm import LLM, ToolSelection
 from llama_index.core.tools.types import BaseTool
 
 from llamaindex_failover import tools as tooling
+from llamaindex_failover.instrumentation import instrumentation
 from llamaindex_failover.messages import reads_files, to_core
 from llamaindex_failover.native import Native
 from llamaindex_failover.request import request_of
@@ -79,16 +80,21 @@ class FailoverLLM(StructuredPrediction):
         model: First link of the chain: `provider/model`, or any LLM of the framework. Such a member answers in its own
             objects and with its own settings; of a call's keywords it gets those that this call was given.
         fallbacks: Further links, in order, of either kind.
+        provider_style: "llamaindex" if strings are `provider/model` of LlamaIndex's own packages
+            ("bedrock_converse/…"), so that every provider with a package `llama_index.llms.…` is reachable; each
+            becomes a member, with its key from the environment.
         profiles: API keys by provider and profile name; without, keys come from the environment.
         order: Order in which a provider's profiles are tried.
         base_urls: Base URL by provider.
         vendors: Further providers, as rows of data.
         aliases: Model strings by alias.
+        models: What models can do, by model string, in place of what is known.
         policy: All settings of the failover.
         manager: An engine to share with other models, and with it the memory of what is down. It has keys, URLs,
             vendors, aliases, rules, hooks and clients of its own; they are not given beside it.
         hooks: Told of attempts, failovers, cooldowns and recoveries.
         rules: Further rules for judging errors.
+        accept: Judges whole answers (of `chat`, `complete` and their async twins): False asks the next target.
         http_client: The client for sync calls.
         http_async_client: The client for async calls.
         **settings: The fields of this class, such as `temperature`, `max_tokens`, `context_window`, `deadline`,
@@ -227,7 +233,7 @@ class FailoverLLM(StructuredPrediction):
 
     def _ask(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, is_whole: bool = False) -> Events:
         request = self._request(messages, kwargs, is_whole=is_whole)
-        return self._manager.stream(request, hold=is_whole, policy=self._call_policy())
+        return self._manager.stream(request, hold=is_whole, policy=self._call_policy(), hooks=instrumentation())
 
     async def _aask(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, is_whole: bool = False
@@ -236,7 +242,7 @@ class FailoverLLM(StructuredPrediction):
             request = await asyncio.to_thread(self._request, messages, kwargs, is_whole=is_whole)
         else:
             request = self._request(messages, kwargs, is_whole=is_whole)
-        return self._manager.astream(request, hold=is_whole, policy=self._call_policy())
+        return self._manager.astream(request, hold=is_whole, policy=self._call_policy(), hooks=instrumentation())
 
     def _request(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, is_whole: bool = False

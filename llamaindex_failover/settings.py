@@ -9,13 +9,14 @@ and with it the memory of what is down.
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
@@ -33,19 +34,22 @@ from pydantic import (
 from llamaindex_failover.links import Enrolled, Link, dumped, label, loaded, stored
 from shared_core.chain import merge_models
 from shared_core.classify import ClassifierRule
+from shared_core.configuration import Configuration
 from shared_core.credentials import Key
 from shared_core.errors import ConfigurationError
 from shared_core.hooks import Hooks
+from shared_core.journey import Accept
 from shared_core.manager import FailoverManager
 from shared_core.policy import FailoverPolicy
 from shared_core.providers.base import Vendor
+from shared_core.providers.models import ModelInfo
 
 __all__ = ["ConfiguredLLM"]
 
 _DIRECT = ("deadline", "mid_stream", "first_token_timeout", "idle_timeout", "hedge_after")
 """Settings of the policy that are also accepted directly."""
 
-_ENGINE = ("profiles", "order", "rules", "hooks", "http_client", "http_async_client", "manager")
+_ENGINE = ("profiles", "order", "rules", "accept", "hooks", "http_client", "http_async_client", "manager")
 """Arguments that are no fields: they go to the manager and are known to nothing else."""
 
 _RENAMED: Mapping[str, str] = MappingProxyType(
@@ -79,6 +83,9 @@ class ConfiguredLLM(FunctionCallingLLM):
 
     model: Link = Field(default="", description="First link of the chain: provider/model, or an LLM.")
     fallbacks: list[Link] = Field(default_factory=list, description="Further links, in order.")
+    provider_style: Literal["llamaindex"] | None = Field(
+        default=None, description="Whose strings the links are: our own, or those of LlamaIndex's packages."
+    )
     temperature: float | None = Field(default=None, ge=0, description="Sampling temperature.")
     max_tokens: int | None = Field(default=None, ge=1, description="Highest number of tokens to generate.")
     top_p: float | None = Field(default=None, gt=0, le=1, description="Nucleus sampling.")
@@ -100,6 +107,7 @@ class ConfiguredLLM(FunctionCallingLLM):
     base_urls: dict[str, str] = Field(default_factory=dict, description="Base URL by provider.")
     vendors: list[Vendor] = Field(default_factory=list, description="Further providers, as rows of data.")
     aliases: dict[str, str] = Field(default_factory=dict, description="Model string by alias.")
+    models: dict[str, ModelInfo] = Field(default_factory=dict, description="What models can do, by model string.")
     policy: FailoverPolicy | None = Field(default=None, description="All settings of the failover.")
     deadline: float | None = Field(default=None, description="Seconds for a whole call.")
     mid_stream: str | None = Field(default=None, description="What happens when a shown stream breaks.")
@@ -122,6 +130,7 @@ class ConfiguredLLM(FunctionCallingLLM):
         profiles: Mapping[str, Mapping[str, Key]] | None = None,
         order: Mapping[str, Sequence[str]] | None = None,
         rules: Sequence[ClassifierRule] = (),
+        accept: Accept | None = None,
         hooks: Hooks | None = None,
         http_client: httpx.Client | None = None,
         http_async_client: httpx.AsyncClient | None = None,
@@ -136,21 +145,41 @@ class ConfiguredLLM(FunctionCallingLLM):
             "profiles": profiles,
             "order": order,
             "rules": rules,
+            "accept": accept,
             "hooks": hooks,
             "http_client": http_client,
             "http_async_client": http_async_client,
             "base_urls": self.base_urls,
             "vendors": self.vendors,
             "aliases": self.aliases,
+            "models": self.models,
         }
         given = {name: value for name, value in engine.items() if value}
         if manager is not None and given:
             raise ConfigurationError(f"a manager has its own settings; give {', '.join(given)} to it, not beside it")
         self._manager = manager or FailoverManager(policy=self.policy, **given)
-        self._enrolled = Enrolled(self._manager.registry)
+        self._enrolled = Enrolled(self._manager.registry, self.provider_style)
         # What is wrong is told here and not by the first call.
         self._manager.require(self._chain())
         self._call_policy()
+
+    @classmethod
+    def from_config(cls, path: str | os.PathLike[str], **overrides: Any) -> Self:
+        """The LLM that a file describes; see `shared_core.configuration`.
+
+        Args:
+            path: A TOML file; keys are read from the environment variables that it names.
+            **overrides: Arguments of this class, each in place of the file's. A `manager` has keys, addresses, vendors,
+                aliases and models of its own, so that those of the file are left out.
+
+        Raises:
+            ConfigurationError: Something in the file, or an override, is wrong.
+        """
+        file = Configuration.load(path)
+        given = _named(overrides, cls.model_fields)
+        if "provider_style" not in given:
+            file.require_own_style(but="llamaindex")
+        return cls(**file.arguments(**{"provider_style": file.provider_style, **given}))
 
     @field_validator("fallbacks", "stop", mode="before")
     @classmethod
@@ -173,6 +202,10 @@ class ConfiguredLLM(FunctionCallingLLM):
         """The engine behind this LLM: `health()`, `explain(...)`, `reset()`, `disable(...)`, `close()`."""
         return self._manager
 
+    def rehearsed(self) -> tuple[tuple[str, ...], FailoverPolicy]:
+        """The model strings of the chain and the policy of its calls: what `shared_core.drill` plays."""
+        return self._chain(), self._call_policy() or self._manager.policy
+
     @field_serializer("model")
     def _dump_model(self, model: Link) -> str | dict[str, Any]:
         return dumped(model)
@@ -192,6 +225,10 @@ class ConfiguredLLM(FunctionCallingLLM):
     @field_serializer("vendors")
     def _dump_vendors(self, vendors: list[Vendor]) -> list[dict[str, Any]]:
         return [_row(vendor) for vendor in vendors]
+
+    @field_serializer("models")
+    def _dump_models(self, models: dict[str, ModelInfo]) -> dict[str, dict[str, Any]]:
+        return {name: _known(info) for name, info in models.items()}
 
     def __reduce__(self) -> tuple[Callable[..., Self], tuple[dict[str, Any]]]:
         # The framework's own pickling deletes what it cannot pickle from the live object as well.
@@ -285,6 +322,13 @@ def _row(vendor: Vendor) -> dict[str, Any]:
         values["base_url"] = _without_credentials(vendor.base_url)
     unusual = {name: value for name, value in values.items() if value != getattr(_USUAL_VENDOR, name)}
     return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in unusual.items()}
+
+
+def _known(info: ModelInfo) -> dict[str, Any]:
+    """What is known about a model, as JSON knows it."""
+    values = {field.name: getattr(info, field.name) for field in fields(info)}
+    known = {name: value for name, value in values.items() if value not in {None, frozenset()}}
+    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in known.items()}
 
 
 def _without_credentials(url: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pydantic import SecretStr
@@ -17,11 +18,38 @@ from shared_core.chain import Profile
 from shared_core.errors import ConfigurationError
 from shared_core.providers.base import Vendor
 
-__all__ = ["Credentials", "Key"]
+__all__ = ["Credentials", "EnvironmentKey", "Key"]
 
 Key: TypeAlias = str | SecretStr | Callable[[], str]
 
 _DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentKey:
+    """A key in an environment variable: a function that reads it anew for every call, so that it holds no key itself.
+
+    Attributes:
+        variable: The variable's name.
+        environ: Where it is read; a copy in another process reads that process's own environment.
+    """
+
+    variable: str
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False, compare=False)
+
+    def __call__(self) -> str:
+        """The key.
+
+        Raises:
+            ConfigurationError: The variable is not set.
+        """
+        key = self.environ.get(self.variable, "").strip()
+        if not key:
+            raise ConfigurationError(f"no API key: the environment variable {self.variable} is not set")
+        return key
+
+    def __reduce__(self) -> tuple[type[EnvironmentKey], tuple[str]]:
+        return EnvironmentKey, (self.variable,)
 
 
 class Credentials:
@@ -65,6 +93,12 @@ class Credentials:
     def __repr__(self) -> str:
         return f"Credentials({ {provider: list(keys) for provider, keys in self._keys.items()} })"
 
+    @property
+    def names(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the profiles by provider, in the order in which they are tried; no key is read."""
+        given = {provider: tuple(keys) for provider, keys in self._keys.items()}
+        return {**given, **self._order}
+
     def profiles(self, vendor: Vendor) -> tuple[Profile, ...]:
         """The profiles of a vendor in order, each with the reason if it has no key now."""
         names = self._order.get(vendor.name) or tuple(self._keys.get(vendor.name, (_DEFAULT,)))
@@ -107,6 +141,8 @@ def _check(provider: str, profile: str, key: object) -> None:
 def _read(provider: str, profile: str, key: SecretStr | Callable[[], str]) -> SecretStr:
     if isinstance(key, SecretStr):
         return SecretStr(key.get_secret_value().strip())
+    if isinstance(key, EnvironmentKey):
+        return SecretStr(key())
     try:
         value = key()
     except Exception as error:

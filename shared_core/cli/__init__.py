@@ -1,4 +1,6 @@
-"""The command line `llm-failover`: `demo` shows what failing over is, `ask` does it, `explain` says what it would do.
+"""The command line `llm-failover`: `demo` shows failing over, `ask` does it, `explain` and `check` say what would be.
+
+`drill` rehearses outages of the user's own chain.
 
 It owns what a terminal needs: options, lines, colours, exit codes. It decides nothing about failing over: every line
 that it draws comes from the engine's hooks, events and report.

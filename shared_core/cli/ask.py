@@ -6,10 +6,9 @@ import io
 import sys
 from argparse import Namespace
 from contextlib import closing
-from dataclasses import replace
 
 from shared_core.answer import Answer
-from shared_core.cli.chains import make_manager, make_request, say
+from shared_core.cli.chains import configured, make_manager, make_request, say
 from shared_core.cli.results import CallError, CallFailure, answered, failed, print_json
 from shared_core.cli.screen import choose_screen
 from shared_core.cli.trail import Trail
@@ -29,15 +28,17 @@ def run(options: Namespace) -> int:
     """
     trail = Trail(choose_screen(io.StringIO() if options.quiet else sys.stderr))
     try:
+        chain = configured(options)
         question = _read(options.question)
-        with make_manager(options, trail.hooks) as manager:
-            request = replace(
-                make_request(options, question, options.system),
+        with make_manager(chain, trail.hooks) as manager:
+            request = make_request(
+                chain,
+                question,
+                options.system,
                 max_tokens=options.max_tokens,
                 temperature=options.temperature,
                 deadline=options.deadline,
             )
-            trail.watch(manager, request)
             answer = _ask(manager, request, trail, is_shown=not (options.json or options.no_stream))
     except ConfigurationError as error:
         say(error)

@@ -7,7 +7,7 @@ from argparse import Namespace
 from dataclasses import asdict
 
 from shared_core.cli.advice import in_options
-from shared_core.cli.chains import make_manager, make_request, say
+from shared_core.cli.chains import configured, make_manager, make_request, say
 from shared_core.cli.results import print_json
 from shared_core.cli.screen import choose_screen
 from shared_core.errors import ConfigurationError
@@ -23,8 +23,9 @@ def run(options: Namespace) -> int:
         0 if some target would be tried, 1 if none would, 2 if a setting is wrong.
     """
     try:
-        with make_manager(options) as manager:
-            candidates = manager.explain(make_request(options, "")).candidates
+        chain = configured(options)
+        with make_manager(chain) as manager:
+            candidates = manager.explain(make_request(chain, "")).candidates
     except ConfigurationError as error:
         say(error)
         return 2

@@ -44,6 +44,12 @@ examples:
   llm-failover explain --model openai/gpt-4.1 --fallback ollama/llama3.2
       Says what would be tried and why not, asking nobody.
 
+  llm-failover check failover.toml --ping
+      Checks a configuration file, and asks each target of its chain.
+
+  llm-failover drill failover.toml
+      Plays that chain through outages, asking nobody.
+
 exit codes:
     0  answered
     1  no answer: chain exhausted, request refused, or stream broken off
@@ -74,6 +80,30 @@ _EXPLAIN_EPILOG = (
 
 The exit code is 0 if some target would be tried, 1 if none would."""
 )
+
+_CHECK_EPILOG = """\
+Without --ping nobody is asked. A ping is a real request with the file's own
+settings and at most 16 tokens of answer, to one model under one key, without
+failing over; all targets are asked at once.
+
+exit codes: 0 all targets are well, 1 some target has no key or does not
+answer, 2 the file is wrong"""
+
+_DRILL_DESCRIPTION = """\
+Plays your own chain (same models, profile names and policy) through outages
+against a simulator on this machine, and shows what your users would have seen:
+answered by whom, after how long, and how many requests each target got.
+
+No key is read and nothing leaves this machine. Waits are skipped, not slept:
+all times are the drill's own."""
+
+_DRILL_EPILOG = """\
+exit codes:
+    0  every call was answered, but where an error may be right (everything
+       down, content filter, …) or a stream broke off after words were shown
+       and mid_stream is "raise"
+    1  some call was not answered
+    2  wrong usage or settings"""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -111,7 +141,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     _add_demo(commands)
     _add_ask(commands)
     _add_explain(commands)
+    _add_check(commands)
+    _add_drill(commands)
     options = parser.parse_args(arguments)
+    if "config" in options and not (options.config or options.model):
+        parser.error("give --model, or --config with a file that has one")
+    if options.command == "drill" and not options.list and (options.file is None) == (options.model is None):
+        parser.error("give a configuration file, or --model, to drill")
     if options.command is None and not options.version:
         parser.print_help()
         parser.exit(0)
@@ -174,9 +210,48 @@ def _add_explain(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print it as one JSON object")
 
 
+def _add_check(commands: Any) -> None:
+    parser = commands.add_parser(
+        "check",
+        help="check a configuration file, and ask each target of its chain",
+        description="Checks a configuration file and lists the targets of its chain; with --ping it asks each of them.",
+        epilog=_CHECK_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", help="the file, in TOML")
+    parser.add_argument("--ping", action="store_true", help="send each target a tiny request of its own")
+    parser.add_argument(
+        "--timeout", type=_positive, default=30.0, metavar="SECONDS", help="longest time for a ping (default: 30)"
+    )
+    parser.add_argument("--json", action="store_true", help="print it as one JSON object")
+
+
+def _add_drill(commands: Any) -> None:
+    parser = commands.add_parser(
+        "drill",
+        help="play your own chain through outages, without keys or network",
+        description=_DRILL_DESCRIPTION,
+        epilog=_DRILL_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", nargs="?", help="configuration file (TOML) with the chain and its policy")
+    parser.add_argument("--model", metavar="MODEL", help="first model, instead of a file")
+    parser.add_argument("--fallback", action="append", default=[], metavar="MODEL", help="next model behind --model")
+    parser.add_argument(
+        "--scenario", action="append", metavar="NAME", help="play this scenario; may be given several times"
+    )
+    parser.add_argument("--list", action="store_true", help="list the scenarios and exit")
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    parser.add_argument("--picture", metavar="FILE", help="draw a timeline: FILE.svg, or FILE.png with matplotlib")
+    parser.add_argument("--plain", action="store_true", help="plain text, without colours")
+
+
 def _add_chain(parser: argparse.ArgumentParser) -> None:
     chain = parser.add_argument_group("chain")
-    chain.add_argument("--model", required=True, metavar="MODEL", help="first model, as provider/model")
+    chain.add_argument("--config", metavar="FILE", help="configuration file (TOML), beneath the other options")
+    chain.add_argument("--model", metavar="MODEL", help="first model, as provider/model")
     chain.add_argument(
         "--fallback", action="append", default=[], metavar="MODEL", help="next model; may be given several times"
     )

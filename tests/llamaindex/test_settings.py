@@ -15,10 +15,12 @@ from llama_index.core.llms import MockLLM
 from llama_index.core.rate_limiter import TokenBucketRateLimiter
 
 from llamaindex_failover import FailoverLLM
+from shared_core.classify import ClassifierRule
 from shared_core.errors import ConfigurationError
 from shared_core.manager import FailoverManager
 from shared_core.policy import FailoverPolicy, RetryConfig
 from shared_core.providers.base import Vendor
+from shared_core.simulator import Fault, Reply, Simulator
 
 PROFILES = {"openai": {"main": "key-main", "backup": "key-backup"}}
 
@@ -250,3 +252,20 @@ def test_subclasses_may_have_settings_of_their_own() -> None:
     llm = Mine("openai/gpt-4.1", motto="onwards")
     assert Mine.from_dict(llm.to_dict()).motto == "onwards"
     assert repr(llm).startswith("Mine(")
+
+
+def test_answers_and_errors_may_be_judged_by_the_caller() -> None:
+    """A predicate and a rule, given to the model itself; neither leaves the process with it."""
+    with Simulator() as sim:
+        sim.script("odd", Fault.status(418, "short and stout"))
+        sim.script("small", Reply("n/a"))
+        llm = FailoverLLM(
+            model="a/odd",
+            fallbacks=["b/small", "c/large"],
+            base_urls=dict.fromkeys("abc", sim.base_url),
+            rules=[ClassifierRule(kind="balance", pattern="stout")],
+            accept=lambda answer: answer.text != "n/a",
+        )
+        assert llm.complete("Hello").text == "You said: Hello"
+        assert str(llm.manager.health().models[0].kind) == "balance"
+        assert pickle.loads(pickle.dumps(llm)).model == "a/odd"  # noqa: S301 - made two lines above
