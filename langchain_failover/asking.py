@@ -24,7 +24,7 @@ from langchain_failover.runs import RUN, ParentRun
 from shared_core.errors import ErrorKind, ProviderError
 from shared_core.mending import NOT_ACCEPTED
 from shared_core.providers.base import Vendor
-from shared_core.request import JSONObject, JSONSchema, LLMRequest, NamedTool
+from shared_core.request import JSONObject, JSONSchema, LLMRequest, NamedTool, ResponseFormat
 
 __all__ = ["MemberCall", "configured_for"]
 
@@ -85,10 +85,8 @@ class MemberCall:
         stop = list(request.stop) or bound_stop
         if request.tools:
             kwargs.update(_with_tools(llm, native.tools_for(request, vendor), request, native.strict, vendor))
-        if isinstance(request.response_format, JSONObject):
-            kwargs.update(_format(llm, None, "json_mode") or {})
-        elif isinstance(request.response_format, JSONSchema):
-            form = _format(llm, request.response_format, "json_schema")
+        if request.response_format is not None:
+            form = _format(llm, request.response_format)
             if form is None:
                 messages = _told_in_words(messages, request.response_format)
             kwargs.update(form or {})
@@ -141,6 +139,8 @@ def configured_for(llm: BaseChatModel, request: LLMRequest, *, is_collected: boo
     """The model with the settings of a call, on a copy; itself if it has them."""
     fields = type(llm).model_fields
     wanted = {name: getattr(request, name) for name in _SETTINGS if name in fields}
+    if request.reasoning_effort is not None and "thinking_budget" in fields:
+        wanted.update(_googles_effort(llm, request.reasoning_effort))
     length = next((name for name in _LENGTHS if name in fields), None)
     if length is not None:
         wanted[length] = request.max_tokens
@@ -148,6 +148,14 @@ def configured_for(llm: BaseChatModel, request: LLMRequest, *, is_collected: boo
     if is_collected and getattr(llm, "stream_usage", True) is None:
         changes["stream_usage"] = True  # who asks for a whole answer gets its tokens, and this one is streamed
     return llm.model_copy(update=changes) if changes else llm
+
+
+def _googles_effort(llm: BaseChatModel, effort: str) -> dict[str, Any]:
+    """A level or a budget, as the model's generation has it."""
+    from shared_core.providers.gemini_generate import thinking_config  # noqa: PLC0415  # wires load when they are used
+
+    thinking = thinking_config(effort, str(getattr(llm, "model", ""))) or {}
+    return {"reasoning_effort": thinking.get("thinkingLevel"), "thinking_budget": thinking.get("thinkingBudget")}
 
 
 def _with_tools(
@@ -180,18 +188,21 @@ def _with_tools(
     return found
 
 
-def _format(llm: BaseChatModel, schema: JSONSchema | None, method: str) -> Mapping[str, Any] | None:
+def _format(llm: BaseChatModel, form: ResponseFormat) -> Mapping[str, Any] | None:
     """What the model's own `with_structured_output` asks for; None if it does not know the method."""
+    method = "json_mode" if isinstance(form, JSONObject) else "json_schema"
     known = inspect.signature(llm.with_structured_output).parameters
     if "method" not in known or method not in str(known["method"].annotation):
         return None
     options: dict[str, Any] = {}
     given: Any = None
-    if schema is not None:
-        described = {} if schema.description is None else {"description": schema.description}
-        given = {"title": schema.name, **described, **schema.schema}
-        if schema.strict is not None and "strict" in known:
-            options["strict"] = schema.strict
+    if isinstance(form, JSONSchema):
+        described = {} if form.description is None else {"description": form.description}
+        given = {"title": form.name, **described, **form.schema}
+        if form.strict is not None and "strict" in known:
+            options["strict"] = form.strict
+    elif "response_mime_type" in type(llm).model_fields:
+        return {"response_mime_type": "application/json"}  # Google's method wants a schema
     return _bound_kwargs(llm.with_structured_output(given, method=method, include_raw=True, **options))
 
 
@@ -217,9 +228,11 @@ def _not_able(llm: BaseChatModel, why: str) -> ProviderError:
     return ProviderError(f"{type(llm).__name__} {why}", kind=ErrorKind.UNKNOWN, code=NOT_ACCEPTED)
 
 
-def _told_in_words(messages: list[BaseMessage], form: JSONSchema) -> list[BaseMessage]:
-    schema = json.dumps(dict(form.schema), ensure_ascii=False)
-    words = f"Answer with one JSON object that follows this JSON Schema, and nothing else:\n{schema}"
+def _told_in_words(messages: list[BaseMessage], form: ResponseFormat) -> list[BaseMessage]:
+    words = "Answer with one JSON object, and nothing else."
+    if isinstance(form, JSONSchema):
+        schema = json.dumps(dict(form.schema), ensure_ascii=False)
+        words = f"Answer with one JSON object that follows this JSON Schema, and nothing else:\n{schema}"
     if messages and isinstance(messages[0], SystemMessage):
         first = messages[0].model_copy(update={"content": merge_content(messages[0].content, f"\n\n{words}")})
         return [first, *messages[1:]]

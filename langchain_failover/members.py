@@ -119,6 +119,11 @@ class LangChainMember:
         """The model that is asked: the user's, or a copy without retries."""
         return self._llm
 
+    def answers_whole(self, request: LLMRequest) -> bool:
+        """Whether it does not stream this answer. A chain in the chain is given as long: it has timers of its own."""
+        asked: dict[str, Any] = {"stream": True, "tools": bool(request.tools)}
+        return _is_chain(self._llm) or not self._llm._should_stream(async_api=False, **asked)  # noqa: SLF001  # as `stream`
+
     def ls_params(self, stop: list[str] | None) -> LangSmithParams:
         """What LangSmith is told of the model."""
         kwargs = {**self._kwargs, "stop": stop or self._kwargs.get("stop")}

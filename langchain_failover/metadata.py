@@ -46,12 +46,14 @@ def usage_metadata(usage: Usage | None) -> UsageMetadata | None:
         output_tokens=usage.output_tokens,
         total_tokens=usage.total_tokens or usage.input_tokens + usage.output_tokens,
     )
-    if usage.cache_read_tokens is not None or usage.cache_write_tokens is not None:
-        details = InputTokenDetails()
-        if usage.cache_read_tokens is not None:
-            details["cache_read"] = usage.cache_read_tokens
-        if usage.cache_write_tokens is not None:
-            details["cache_creation"] = usage.cache_write_tokens
+    details = InputTokenDetails()
+    if usage.cache_read_tokens is not None:
+        details["cache_read"] = usage.cache_read_tokens
+    if usage.cache_write_tokens is not None:
+        details["cache_creation"] = usage.cache_write_tokens
+    if usage.audio_input_tokens is not None:
+        details["audio"] = usage.audio_input_tokens
+    if details:
         found["input_token_details"] = details
     if usage.reasoning_tokens is not None:
         found["output_token_details"] = OutputTokenDetails(reasoning=usage.reasoning_tokens)

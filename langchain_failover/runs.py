@@ -1,9 +1,13 @@
-"""The runs under which attempts on members appear in callbacks and traces: children of the model's own run.
+"""The run of a call, as those see it who listen: its custom events, and the runs of attempts on members below it.
 
-An attempt is told to every handler that the outer run passes on, under the member's real name, with its start and its
-end. What the outer run reports itself is not reported twice: tokens go to the member's own handlers alone, and the
-end that inherited handlers see has no usage. Handlers that show tokens as they come (LangGraph's message stream,
-`astream_events`) see the outer run alone, for they would show each answer twice.
+What the engine tells its hooks becomes custom events of the call's run: `on_failover` and its like, in `astream_events`
+and in handlers with an `on_custom_event`. Without such a handler nothing is made.
+
+An attempt on a member is a child of the model's own run. It is told to every handler that the outer run passes on,
+under the member's real name, with its start and its end. What the outer run reports itself is not reported twice:
+tokens go to the member's own handlers alone, and the end that inherited handlers see has no usage. Handlers that show
+tokens as they come (LangGraph's message stream, `astream_events`) see the outer run alone, for they would show each
+answer twice.
 """
 
 from __future__ import annotations
@@ -14,10 +18,12 @@ from typing import Any, Self
 from uuid import UUID
 
 from langchain_core.callbacks import (
+    AsyncCallbackHandler,
     AsyncCallbackManager,
     AsyncCallbackManagerForLLMRun,
     BaseCallbackHandler,
     BaseCallbackManager,
+    BaseRunManager,
     CallbackManager,
     CallbackManagerForLLMRun,
 )
@@ -26,43 +32,114 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from langchain_core.runnables import RunnableConfig, ensure_config
+from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers import BaseTracer
 from langchain_core.utils.uuid import uuid7
 
-__all__ = ["RUN", "AsyncChildRun", "ChildRun", "ParentRun", "under_config"]
+from shared_core.hooks import Hooks, Notice
+
+__all__ = ["RUN", "AsyncChildRun", "Audience", "ChildRun", "ParentRun", "is_heard", "under_config"]
 
 RUN = "failover_parent_run"
 """Keyword that carries a `ParentRun` through LangChain's own methods to ours."""
 
 
 @dataclass(frozen=True, slots=True)
+class Audience:
+    """Who hears the custom events of a run, and what they are told of the run."""
+
+    handlers: Sequence[BaseCallbackHandler] = ()
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, run: BaseRunManager | BaseCallbackManager) -> Self:
+        """Those of a run's handlers that have an `on_custom_event`."""
+        return cls([handler for handler in run.handlers if _hears_events(handler)], run.tags, run.metadata)
+
+
+@dataclass(frozen=True, slots=True)
 class ParentRun:
-    """Under which run attempts appear, and who is told of them."""
+    """The run of a call: under which attempts appear, and who is told of them, and of its custom events."""
 
     handlers: Sequence[BaseCallbackHandler] = ()
     run_id: UUID | None = None
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    audience: Audience = field(default_factory=Audience)
 
     @classmethod
-    def of(cls, manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None) -> ParentRun:
+    def of(cls, manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None) -> Self:
         """The run that LangChain began for this call."""
         if manager is None:
             return cls()
         heard = _hearing(manager.inheritable_handlers)
-        return cls(heard, manager.run_id, manager.inheritable_tags, manager.inheritable_metadata)
+        metadata = manager.inheritable_metadata
+        return cls(heard, manager.run_id, manager.inheritable_tags, metadata, Audience.of(manager))
+
+    def hooks(self) -> Hooks | None:
+        """What tells of the call in custom events, in sync code; None if nobody hears them."""
+        if not self.audience.handlers:
+            return None
+        manager, run_id = CallbackManager(**self._manager()), self.run_id
+
+        def tell(notice: Notice) -> None:
+            manager.on_custom_event(f"on_{notice.event}", notice.as_dict(), run_id=run_id)
+
+        return Hooks.all(tell)
+
+    def ahooks(self) -> Hooks | None:
+        """The same, in async code."""
+        if not self.audience.handlers:
+            return None
+        manager, run_id = AsyncCallbackManager(**self._manager()), self.run_id
+
+        async def tell(notice: Notice) -> None:
+            await manager.on_custom_event(f"on_{notice.event}", notice.as_dict(), run_id=run_id)
+
+        return Hooks.all(tell)
+
+    def _manager(self) -> dict[str, Any]:
+        audience = self.audience
+        return {
+            "handlers": list(audience.handlers), "tags": list(audience.tags), "metadata": dict(audience.metadata),
+        }  # fmt: skip
 
 
-def under_config(config: RunnableConfig | None, *, is_async: bool) -> tuple[RunnableConfig, ParentRun]:
+def under_config(
+    llm: BaseChatModel, config: RunnableConfig | None, kwargs: Mapping[str, Any], *, is_async: bool
+) -> tuple[RunnableConfig, ParentRun]:
     """A call's config with the id that its run will have, and that run: `stream` hands us no run manager."""
     made = ensure_config(config)
     kind = AsyncCallbackManager if is_async else CallbackManager
     manager: BaseCallbackManager = kind.configure(made.get("callbacks"))
     run_id = made.get("run_id") or uuid7()
     made = {**made, "callbacks": manager, "run_id": run_id}
-    return made, ParentRun(
-        _hearing(manager.inheritable_handlers), run_id, made.get("tags") or (), made.get("metadata") or {}
+    tags, metadata = made.get("tags") or [], made.get("metadata") or {}
+    params = llm._get_ls_params_with_defaults(**kwargs)  # noqa: SLF001  # as `stream` does
+    own: BaseCallbackManager = kind.configure(
+        manager,
+        llm.callbacks,
+        inheritable_tags=tags,
+        local_tags=llm.tags,
+        inheritable_metadata={**metadata, **params},
+        local_metadata=llm.metadata,
     )
+    return made, ParentRun(_hearing(manager.inheritable_handlers), run_id, tags, metadata, Audience.of(own))
+
+
+def is_heard(llm: BaseChatModel, config: RunnableConfig | None) -> bool:
+    """Whether a call of `stream` may have handlers: the model's, the call's, or those of the run that it is part of."""
+    outer = var_child_runnable_config.get()
+    return bool(llm.callbacks or (config and config.get("callbacks")) or (outer and outer.get("callbacks")))
+
+
+def _hears_events(handler: BaseCallbackHandler) -> bool:
+    return not handler.ignore_custom_event and type(handler).on_custom_event not in _DEAF
+
+
+_DEAF = (BaseCallbackHandler.on_custom_event, AsyncCallbackHandler.on_custom_event)
+"""What LangChain's own classes do with a custom event: nothing."""
 
 
 def _hearing(handlers: Sequence[BaseCallbackHandler]) -> list[BaseCallbackHandler]:

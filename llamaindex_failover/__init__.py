@@ -31,6 +31,19 @@ words), `histories` (a conversation that is valid for them), `readings` (what th
 `retries` (there is one owner of them), `holding` and `blocking` (streams that end, and leave the event loop free).
 """
 
-from llamaindex_failover.llm import FailoverLLM
+from typing import TYPE_CHECKING
+
+from shared_core.lazy import lazily
 
 __all__ = ["FailoverLLM"]
+
+# What checkers and editors read; Python reads the table below.
+if TYPE_CHECKING:
+    from llamaindex_failover.llm import FailoverLLM
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "FailoverLLM": "llamaindex_failover.llm",
+        },
+    )

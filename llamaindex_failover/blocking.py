@@ -3,8 +3,8 @@
 `CustomLLM` gives each subclass async methods that call the sync ones where they stand. Whoever awaits them holds up the
 whole loop, timers included.
 
-Invariants: one thread an answer, which ends with it; whoever goes away waits for nobody: a step that is under way ends
-in its thread, and closes the answer there.
+Invariants: one daemon thread an answer, which ends with it; whoever goes away waits for nobody: a step that is under
+way ends in its thread, and the answer is closed there. What it raises then is nobody's failure.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import AsyncGenerator, Generator
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import closing, suppress
+from queue import SimpleQueue
+from typing import Generic, TypeVar
 
 from llama_index.core.llms.custom import CustomLLM
 from llama_index.core.llms.llm import LLM
@@ -34,26 +35,51 @@ def is_blocking(llm: LLM, method: str, *, is_whole: bool) -> bool:
 
 async def beside(items: Generator[_Item, None, None]) -> AsyncGenerator[_Item, None]:
     """The items of a blocking generator, each step of it in a thread."""
-    loop, context = asyncio.get_running_loop(), contextvars.copy_context()
-    lock = threading.Lock()
-    has_left = False
-
-    def step() -> _Item | None:
-        with lock:
-            item = None if has_left else next(items, None)
-            if has_left:
-                items.close()
-            return item
-
-    pool = ThreadPoolExecutor(1, thread_name_prefix="llm-failover-blocking")
+    hand = _Hand(items)
     try:
-        while (item := await loop.run_in_executor(pool, context.run, step)) is not None:
+        while (item := await hand.next()) is not None:
             yield item
     finally:
-        has_left = True
-        if lock.acquire(blocking=False):
-            try:
-                items.close()
-            finally:
-                lock.release()
-        pool.shutdown(wait=False)
+        hand.leave()
+
+
+class _Hand(Generic[_Item]):
+    """Takes the steps of a generator, one at a time, in a daemon thread: Python's end does not wait for it."""
+
+    def __init__(self, items: Generator[_Item, None, None]) -> None:
+        self._items = items
+        self._loop = asyncio.get_running_loop()
+        self._wanted: SimpleQueue[asyncio.Future[_Item | None] | None] = SimpleQueue()
+        context = contextvars.copy_context()
+        name = "llm-failover-blocking"
+        threading.Thread(target=context.run, args=(self._work,), name=name, daemon=True).start()
+
+    def next(self) -> asyncio.Future[_Item | None]:
+        """The next item; None at the end."""
+        future: asyncio.Future[_Item | None] = self._loop.create_future()
+        self._wanted.put(future)
+        return future
+
+    def leave(self) -> None:
+        """Nobody reads on: the generator is closed in its thread, behind the step that is under way."""
+        self._wanted.put(None)
+
+    def _work(self) -> None:
+        with suppress(Exception), closing(self._items):
+            while (future := self._wanted.get()) is not None:
+                item, raised = None, None
+                try:
+                    item = next(self._items, None)
+                except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where it was asked for
+                    raised = error
+                with suppress(RuntimeError):  # the loop is closed
+                    self._loop.call_soon_threadsafe(_tell, future, item, raised)
+
+
+def _tell(future: asyncio.Future[_Item | None], item: _Item | None, raised: BaseException | None) -> None:
+    if future.done():  # whoever asked is gone
+        return
+    if raised is None:
+        future.set_result(item)
+    else:
+        future.set_exception(raised)

@@ -1,7 +1,8 @@
 """What a failure costs those it may be blamed on: a profile, a model, or nobody.
 
 The rules say who is to blame for which kind; this room turns that into cooldowns in the shared memory and says what to
-tell. A timer that the deadline cut short blames nobody.
+tell. A timer that the deadline cut short blames nobody, unless what was left of it was a fair try all the same: else a
+dead target would cost each call of a chain with a deadline its share of the time, and never be remembered.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from shared_core.chain import Link, Target
 from shared_core.cooldown import Scoped
 from shared_core.decisions import Attempt
 from shared_core.errors import ProviderError
-from shared_core.hooks import Notice
 from shared_core.memory import Memory
+from shared_core.notices import Notice
 from shared_core.policy import FailoverPolicy
 from shared_core.verdict import soonest
 
-__all__ = ["cool_model", "cool_profile", "is_cut_short"]
+__all__ = ["FAIR_TRY", "cool_model", "cool_profile", "is_cut_short"]
+
+FAIR_TRY = 1 / 3
+"""Share of the granted time that is a fair try: 10 s of the usual 30 s, when most answers have long begun."""
 
 _TICK = 0.01
 """A timer may run out a little before the clock says so."""

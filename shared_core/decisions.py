@@ -26,7 +26,7 @@ class Attempt:
         idle_timeout: Seconds between two pieces of content.
         deadline: Instant at which the whole call ends.
         shown: What an attempt before this one had shown when it broke; None if nothing was shown yet.
-        is_cut: The deadline left it less time than the policy grants, so running out of it is not the target's fault.
+        is_cut: The deadline left it far less time than the policy grants: running out of it is not the target's fault.
     """
 
     target: Target

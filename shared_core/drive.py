@@ -35,7 +35,7 @@ def drive(journey: Journey, *, sleep: Callable[[float], object] = time.sleep) ->
     try:
         while True:
             decision = journey.decide()
-            tell(journey.notices(), journey.hooks)
+            tell(journey.notices(), *journey.hooks)
             match decision:
                 case GiveUp(error):
                     raise error
@@ -45,13 +45,14 @@ def drive(journey: Journey, *, sleep: Callable[[float], object] = time.sleep) ->
                     yield from _attempt(journey, decision)
                     last = journey.settle()
                     if last is not None:
-                        tell(journey.notices(), journey.hooks)
+                        tell(journey.notices(), *journey.hooks)
                         yield from last
                         return
                 case _:
                     assert_never(decision)
     finally:
         journey.leave()
+        tell(journey.notices(), *journey.hooks)
 
 
 def _attempt(journey: Journey, attempt: Attempt) -> Generator[StreamEvent, None, None]:
@@ -67,7 +68,7 @@ def _attempt(journey: Journey, attempt: Attempt) -> Generator[StreamEvent, None,
         try:
             while True:
                 began = clock()
-                guard.limit = _by_watchdog(progress, began)
+                WATCHDOG.move(guard, _by_watchdog(progress, began))
                 raised: Exception | None = None
                 batch: Sequence[WireEvent] | None = None
                 try:
@@ -144,7 +145,7 @@ async def adrive(journey: Journey) -> AsyncGenerator[StreamEvent, None]:
             decision = journey.decide()
             notices = journey.notices()
             if notices:
-                await tell_async(notices, journey.hooks)
+                await tell_async(notices, *journey.hooks)
             match decision:
                 case GiveUp(error):
                     raise error
@@ -156,7 +157,7 @@ async def adrive(journey: Journey) -> AsyncGenerator[StreamEvent, None]:
                             yield event
                     last = journey.settle()
                     if last is not None:
-                        await tell_async(journey.notices(), journey.hooks)
+                        await tell_async(journey.notices(), *journey.hooks)
                         for event in last:
                             yield event
                         return
@@ -164,6 +165,9 @@ async def adrive(journey: Journey) -> AsyncGenerator[StreamEvent, None]:
                     assert_never(decision)
     finally:
         journey.leave()
+        notices = journey.notices()
+        if notices:
+            await tell_async(notices, *journey.hooks)
 
 
 async def _aattempt(journey: Journey, attempt: Attempt) -> AsyncGenerator[StreamEvent, None]:

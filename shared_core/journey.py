@@ -18,11 +18,12 @@ from shared_core.continuation import anchor, continue_request, course
 from shared_core.decisions import Attempt, Decision
 from shared_core.errors import ErrorKind, FailoverError, ProviderError
 from shared_core.events import End, Restart, StreamEvent, Usage, WireEvent, added
-from shared_core.hooks import Hooks, Notice
+from shared_core.hooks import Hooks
 from shared_core.intake import Intake
 from shared_core.join import Join
 from shared_core.memory import Memory
 from shared_core.mending import NOT_ACCEPTED
+from shared_core.notices import Notice
 from shared_core.policy import FailoverPolicy
 from shared_core.request import LLMRequest
 from shared_core.seam import Afresh, Seam
@@ -69,11 +70,13 @@ class Journey:
         door: Opens attempts.
         hold: Show nothing before the whole answer is there.
         policy: Settings of this call.
-        hooks: Whom to tell.
+        hooks: Whom to tell: the manager's, and those of this call.
+        listen: Hears every notice before the hooks do; it must not raise.
         rules: The user's classifier rules.
         accept: Judges whole answers, where they are held.
         on_content: Called when an attempt has its first content.
         guard: The timers of the attempt at hand, in sync code.
+        other: The other journey of a hedged call, while either may still answer it.
         clock: Monotonic clock, in seconds.
     """
 
@@ -83,12 +86,15 @@ class Journey:
     door: Door
     hold: bool
     policy: FailoverPolicy
-    hooks: Hooks | None = None
+    hooks: tuple[Hooks, ...] = ()
     rules: Sequence[ClassifierRule] = ()
     accept: Accept | None = None
     clock: Callable[[], float] = time.monotonic
+    listen: Callable[[Notice], None] | None = None
     on_content: Callable[[], None] | None = field(default=None, init=False)
     guard: SyncGuard | None = field(default=None, init=False)
+    other: Journey | None = field(default=None, init=False)
+    _heard: int = field(default=0, init=False)
     _is_cut: bool = field(default=False, init=False)
     _attempt: Attempt | None = field(default=None, init=False)
     _intake: Intake = field(default_factory=lambda: Intake(hold=False), init=False)
@@ -108,28 +114,54 @@ class Journey:
         """The journey of a rival, if the walk decides for one now."""
         with self.memory.lock:
             decision = self.walk.hedge(self.clock())
-            return None if decision is None else replace(self, walk=self.walk.rival(decision))
+            if decision is None:
+                return None
+            rival = replace(self, walk=self.walk.rival(decision))
+            self.other, rival.other = rival, self
+            return rival
 
     def cut(self) -> None:
         """Another journey answers the call: what runs here is abandoned, and a blocked read interrupted."""
         with self.memory.lock:
-            self._is_cut = True
-            self.walk.abandoned(self.clock())
+            self.stop()
+        self._hear()  # the call may be over before those are told who have to be awaited
         guard = self.guard  # the other thread may end its attempt now
         if guard is not None:
             WATCHDOG.interrupt(guard)
+
+    def stop(self) -> None:
+        """Ends it for the walk, under the memory's lock; what runs here finds that out at its next step."""
+        self._is_cut, self.other = True, None
+        self.walk.abandoned(self.clock())
+
+    def _win(self) -> None:
+        """This journey answers the call. From this moment the other one cannot, however far it has come."""
+        other, self.other = self.other, None
+        if other is not None:
+            other.stop()
 
     def _check(self) -> None:
         if self._is_cut:
             raise CutError
 
     def notices(self) -> Sequence[Notice]:
-        """What there is to tell since the last time."""
-        notices = self.walk.notices
-        if not notices:
+        """What there is to tell since the last time; each notice is given once, whichever thread asks."""
+        if not self.walk.notices:
             return ()
-        self.walk.notices = []
+        self._hear()
+        with self.memory.lock:
+            notices = self.walk.notices[: self._heard]
+            del self.walk.notices[: self._heard]
+            self._heard = 0
         return notices
+
+    def _hear(self) -> None:
+        with self.memory.lock:
+            fresh = self.walk.notices[self._heard :]
+            self._heard = len(self.walk.notices)
+        if self.listen is not None:
+            for notice in fresh:
+                self.listen(notice)
 
     def begin(self, attempt: Attempt) -> tuple[Progress, LLMRequest]:
         """Begins an attempt: its timers, and what to ask."""
@@ -173,6 +205,7 @@ class Journey:
         if intake.has_content and not had_content and intake.error is None:
             with self.memory.lock:
                 self._check()
+                self._win()
                 self.walk.answered(self.clock())
             if self.on_content is not None:
                 self.on_content()
@@ -214,6 +247,7 @@ class Journey:
             if intake.error is not None:
                 self._fail(intake, intake.error, now)
                 return None
+            self._win()
             self.walk.succeeded(now, intake.usage)
         self.walk.report.continued = self._seam is not None
         usage = intake.usage if self._spent is None else added(self._spent, intake.usage)

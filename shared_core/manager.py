@@ -31,10 +31,12 @@ from shared_core.memory import Memory
 from shared_core.policy import FailoverPolicy
 from shared_core.providers.base import Attempted, Provider, Vendor
 from shared_core.providers.clients import Clients
+from shared_core.providers.members import answers_whole
 from shared_core.providers.models import ModelInfo
 from shared_core.race import arace, race
 from shared_core.registry import ProviderRegistry
 from shared_core.request import LLMRequest
+from shared_core.telemetry import Telemetry, TelemetrySetting
 from shared_core.timers import SyncGuard
 from shared_core.views import Explanation, HealthSnapshot, ProfileHealth
 from shared_core.walk import Walk
@@ -62,6 +64,8 @@ class FailoverManager:
         rules: Classifier rules that come before the built-in ones.
         accept: Predicate on whole answers, for calls that show nothing before the end (`complete`, `acomplete`, and
             what the faces build on them): False asks the next target.
+        telemetry: Where OpenTelemetry's spans and metrics go, or False for none. Without it they go to the program's
+            global providers, as soon as it has set some.
         clock: Monotonic clock in seconds.
 
     Attributes:
@@ -97,6 +101,7 @@ class FailoverManager:
         http_async_client: httpx.AsyncClient | None = None,
         rules: Sequence[ClassifierRule] = (),
         accept: Accept | None = None,
+        telemetry: TelemetrySetting = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.policy = policy or FailoverPolicy()
@@ -112,6 +117,7 @@ class FailoverManager:
         self._rules = rules
         self._accept = accept
         self._clock = clock
+        self._telemetry = Telemetry(telemetry, self.registry)
         self._known: dict[str, _Known] = {}
 
     def require(self, models: Iterable[str]) -> None:
@@ -127,7 +133,12 @@ class FailoverManager:
     # Calls
 
     def stream(
-        self, request: LLMRequest, *, hold: bool = False, policy: FailoverPolicy | None = None
+        self,
+        request: LLMRequest,
+        *,
+        hold: bool = False,
+        policy: FailoverPolicy | None = None,
+        hooks: Hooks | None = None,
     ) -> Generator[StreamEvent, None, None]:
         """Answers as a stream of events, `End` last. Closing the generator abandons the call.
 
@@ -135,6 +146,7 @@ class FailoverManager:
             request: What is asked.
             hold: Show nothing before the whole answer is there, so that a broken stream is asked for again elsewhere.
             policy: Settings for this call alone; what the shared memory was built with stays.
+            hooks: Functions to call for this call alone, after those of the manager.
 
         Raises:
             ChainExhaustedError: No target answered.
@@ -142,17 +154,26 @@ class FailoverManager:
             StreamInterruptedError: The stream broke after something had been shown.
             ConfigurationError: The chain is empty or a model string is wrong.
         """
-        journey = self._journey(request, hold, policy)
+        journey = self._journey(request, hold, policy, hooks)
         hedge_after = journey.policy.hedge_after
-        return drive(journey) if hedge_after is None else race(journey, hedge_after)
+        trace = self._telemetry.follow(journey)
+        events = drive(journey) if hedge_after is None else race(journey, hedge_after)
+        return events if trace is None else trace.events(events)
 
     def astream(
-        self, request: LLMRequest, *, hold: bool = False, policy: FailoverPolicy | None = None
+        self,
+        request: LLMRequest,
+        *,
+        hold: bool = False,
+        policy: FailoverPolicy | None = None,
+        hooks: Hooks | None = None,
     ) -> AsyncGenerator[StreamEvent, None]:
         """The same as `stream`, natively async."""
-        journey = self._journey(request, hold, policy)
+        journey = self._journey(request, hold, policy, hooks)
         hedge_after = journey.policy.hedge_after
-        return adrive(journey) if hedge_after is None else arace(journey, hedge_after)
+        trace = self._telemetry.follow(journey)
+        events = adrive(journey) if hedge_after is None else arace(journey, hedge_after)
+        return events if trace is None else trace.aevents(events)
 
     def complete(self, request: LLMRequest, *, policy: FailoverPolicy | None = None) -> Answer:
         """Answers whole; raises as `stream` does, but a broken stream fails over."""
@@ -162,7 +183,7 @@ class FailoverManager:
         """The same as `complete`, natively async."""
         return Answer.collect([event async for event in self.astream(request, hold=True, policy=policy)])
 
-    def _journey(self, request: LLMRequest, hold: bool, policy: FailoverPolicy | None) -> Journey:
+    def _journey(self, request: LLMRequest, hold: bool, policy: FailoverPolicy | None, hooks: Hooks | None) -> Journey:
         policy = policy or self.policy
         chain = self.chain(request)
         with self._memory.lock:
@@ -175,9 +196,8 @@ class FailoverManager:
                 deadline=request.deadline,
             )
         door = _Door(self.registry, self._credentials)
-        return Journey(
-            request, walk, self._memory, door, hold, policy, self._hooks, self._rules, self._accept, self._clock
-        )
+        told = tuple(each for each in (self._hooks, hooks) if each is not None)
+        return Journey(request, walk, self._memory, door, hold, policy, told, self._rules, self._accept, self._clock)
 
     # The chain
 
@@ -193,26 +213,37 @@ class FailoverManager:
         wanted = needs(request)
         links: dict[str, Link] = {}
         is_whole = bool(getattr(request.native, "is_whole", False))
+        shared: dict[str, tuple[Profile, ...] | str] = {}
         for name in names:
-            link = self._link(name, wanted)
-            if is_whole and self.registry.member(link.provider) is not None:
+            link = self._link(name, wanted, shared)
+            member = self.registry.member(link.provider)
+            if member is not None and (is_whole or answers_whole(member, request)):
                 link = replace(link, thinks_silently=True)
             links.setdefault(link.name, link)
         return tuple(links.values())
 
-    def _link(self, name: str, wanted: Needs) -> Link:
+    def _link(self, name: str, wanted: Needs, shared: dict[str, tuple[Profile, ...] | str]) -> Link:
+        """The link of one model string; `shared` is what links of the same provider have in common in this chain."""
         known = self._known.get(name)
         if known is None:
             known = self._known[name] = self._know(name)
-        try:
-            self.registry.get(known.provider)
-        except ConfigurationError as error:
-            return Link(known.provider, known.model, unavailable=str(error))
+        found = shared.get(known.provider)
+        if found is None:
+            found = shared[known.provider] = self._profiles(known)
+        if isinstance(found, str):
+            return Link(known.provider, known.model, unavailable=found)
         reason = unfit(wanted, known.vendor, known.info, known.window)
         if reason is not None:
             return Link(known.provider, known.model, unavailable=reason)
-        profiles = (Profile("default"),) if known.vendor is None else self._credentials.profiles(known.vendor)
-        return Link(known.provider, known.model, profiles, None, known.thinks_silently, known.window)
+        return Link(known.provider, known.model, found, None, known.thinks_silently, known.window)
+
+    def _profiles(self, known: _Known) -> tuple[Profile, ...] | str:
+        """The profiles of a model's provider, or why there is no such provider."""
+        try:
+            self.registry.get(known.provider)
+        except ConfigurationError as error:
+            return str(error)
+        return (Profile("default"),) if known.vendor is None else self._credentials.profiles(known.vendor)
 
     def _know(self, name: str) -> _Known:
         provider, model = self.registry.resolve_model(name)
@@ -229,6 +260,19 @@ class FailoverManager:
         )
 
     # What it knows
+
+    @property
+    def profile_names(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the profiles by provider, in the order in which they are tried; no key is read.
+
+        A provider without an entry has one profile, "default", whose key comes from the environment.
+        """
+        return self._credentials.names
+
+    @property
+    def rules(self) -> Sequence[ClassifierRule]:
+        """Classifier rules that come before the built-in ones."""
+        return self._rules
 
     def explain(self, request: LLMRequest) -> Explanation:
         """What a call would try now, in what order, and what it would skip and why. Asks nobody, changes nothing."""

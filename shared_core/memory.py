@@ -1,12 +1,16 @@
 """What is known of all targets: health, cooldowns, the retry budget, and what refusals taught. Shared and long-lived.
 
 One lock guards all of it. Walks decide under the lock and the drivers act outside it: nothing here waits, calls out
-or reads a clock, so it is held for microseconds.
+or reads a clock, so it is held for microseconds. A forked child gets a lock of its own: in its copy, whoever held the
+parent's would hold it for ever.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
+import weakref
 
 from shared_core.budget import RetryBudget
 from shared_core.cooldown import Cooldowns
@@ -15,6 +19,8 @@ from shared_core.learnt import Learnt
 from shared_core.policy import FailoverPolicy
 
 __all__ = ["Memory"]
+
+_MEMORIES: weakref.WeakSet[Memory] = weakref.WeakSet()
 
 
 class Memory:
@@ -30,6 +36,7 @@ class Memory:
 
     def __init__(self, policy: FailoverPolicy) -> None:
         self.lock = threading.RLock()
+        _MEMORIES.add(self)
         self.health = ProviderHealthRegistry(policy)
         self.cooldowns = Cooldowns(policy.failure_memory)
         self.budget = RetryBudget(policy.retry_budget, policy.retry_reserve)
@@ -54,3 +61,12 @@ class Memory:
             provider, _, name = model.partition("/")
             self.cooldowns.reset(provider, name)
             self._learnt.pop(model, None)
+
+
+def _unlock_in_child() -> None:
+    for memory in _MEMORIES:
+        memory.lock = threading.RLock()
+
+
+with contextlib.suppress(AttributeError):  # a system on which no process forks
+    os.register_at_fork(after_in_child=_unlock_in_child)

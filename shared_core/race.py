@@ -1,8 +1,9 @@
 """Two walks of one call side by side: when the first content is late, another target is asked as well.
 
-The first walk goes on as it would; a rival walks the rest of the chain. Whoever has content first answers, the other is
-cut: its stream is closed at once and its attempt is *abandoned*, not failed. If one gives up, the other goes on alone;
-if both do, the first one's error tells of all. Used only where `hedge_after` is set, since it costs a task or a thread.
+The first walk goes on as it would; a rival walks the rest of the chain. Whoever has content first answers; from that
+moment the other is cut: its attempt is *abandoned*, not failed, and its stream is closed while the answer goes on. If
+one gives up, the other goes on alone; if both do, the first one's error tells of all. Used only where `hedge_after` is
+set, since it costs a task or a thread.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from shared_core.drive import adrive, drive
 from shared_core.errors import ChainExhaustedError, FailoverError
 from shared_core.events import StreamEvent
 from shared_core.farewell import both_exhausted
+from shared_core.hooks import tell
 from shared_core.journey import CutError, Journey
 
 __all__ = ["arace", "race"]
@@ -65,6 +67,7 @@ class _Lane:
         self._is_cut = True
         self._woken.set()
         self.journey.cut()
+        tell(self.journey.notices(), *self.journey.hooks)
         if not self._thread.is_alive():
             self._events.close()
 
@@ -103,6 +106,10 @@ def race(journey: Journey, hedge_after: float) -> Generator[StreamEvent, None, N
             lane.cut()
 
 
+_CLOSING: set[asyncio.Task[None]] = set()
+"""What closes the losers' streams: held here, since a loop does not hold its tasks."""
+
+
 class _AsyncLane:
     """One of the walks, in async code: a task brings its first event, then the caller's own task goes on."""
 
@@ -112,6 +119,7 @@ class _AsyncLane:
         self._notify = notify
         self._events = adrive(journey)
         journey.on_content = self._commit
+        self._closing: asyncio.Task[None] | None = None
         self._task: asyncio.Task[StreamEvent] = asyncio.create_task(self._bring())
         self._task.add_done_callback(lambda _: notify())
 
@@ -130,12 +138,20 @@ class _AsyncLane:
     def error(self) -> BaseException | None:
         return self._task.exception() if self._task.done() and not self._task.cancelled() else None
 
-    async def cut(self) -> None:
-        """Abandons it, unless it has ended, and waits until its stream is closed."""
-        if not self._task.done():
+    def cut(self) -> asyncio.Task[None]:
+        """Abandons it, unless it has ended, and begins to close its stream, once; what does that is returned."""
+        if self._closing is None:
+            self.journey.cut()
+            # Only once: a second cancellation would hit a provider that is closing its stream.
             self._task.cancel()
-            await asyncio.wait([self._task])
-        with contextlib.suppress(FailoverError, asyncio.CancelledError):
+            self._closing = asyncio.create_task(self._close())
+            _CLOSING.add(self._closing)
+            self._closing.add_done_callback(_CLOSING.discard)
+        return self._closing
+
+    async def _close(self) -> None:
+        await asyncio.wait([self._task])
+        with contextlib.suppress(FailoverError, CutError, asyncio.CancelledError):
             self._task.result()
         await self._events.aclose()
 
@@ -151,6 +167,7 @@ async def arace(journey: Journey, hedge_after: float) -> AsyncGenerator[StreamEv
     news = asyncio.Event()
     lanes: list[_AsyncLane] = []
     patience: float | None = hedge_after
+    has_left = True
     try:
         lanes.append(_AsyncLane(journey, news.set))
         while (winner := _winner(lanes)) is None:
@@ -165,14 +182,17 @@ async def arace(journey: Journey, hedge_after: float) -> AsyncGenerator[StreamEv
                     lanes.append(_AsyncLane(rival, news.set))
         for lane in lanes:
             if lane is not winner:
-                await lane.cut()
+                lane.cut()
         _merge(lanes, winner)
         async with contextlib.aclosing(winner.rest()) as events:
             async for event in events:
                 yield event
+        has_left = False
     finally:
-        for lane in lanes:
-            await lane.cut()
+        closing = [lane.cut() for lane in lanes]
+        # Whoever leaves finds all closed; whoever has the answer does not wait for the loser's goodbye.
+        if has_left:
+            await asyncio.wait(closing)
 
 
 _AnyLane = TypeVar("_AnyLane", _Lane, _AsyncLane)

@@ -179,6 +179,11 @@ class ProviderRegistry:
         member = self.member(provider)
         return describe(provider, model, extra=self._models) if member is None else member.info
 
+    def address(self, provider: str) -> str | None:
+        """Where a provider is asked; None if it is a member, one of the caller's own making, or was never asked for."""
+        found = self._providers.get(self.canonical(provider))
+        return found.base_url if isinstance(found, HTTPProvider) else None
+
     def disable(self, provider: str, reason: str) -> None:
         """Takes a provider out; `get` gives the reason."""
         self._disabled[self.canonical(provider)] = reason

@@ -38,6 +38,7 @@ class AttemptRecord:
         notes: What was adapted for this target.
         resumed_at: How many characters had been shown when this attempt took over from one that broke.
         usage: Tokens that it cost, if it said so.
+        number: Which attempt of the call it is, counted from 1; a hedge and its rival count together.
     """
 
     model: str
@@ -57,6 +58,7 @@ class AttemptRecord:
     notes: tuple[str, ...] = ()
     resumed_at: int | None = None
     usage: Usage | None = None
+    number: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; empty fields are left out."""

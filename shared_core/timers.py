@@ -60,7 +60,7 @@ class Progress:
 
 
 class SyncGuard:
-    """One attempt under the watchdog's eyes. Its limit is a plain attribute, so moving it costs nothing."""
+    """One attempt under the watchdog's eyes. To move its limit away is to set it; `Watchdog.move` moves it nearer."""
 
     __slots__ = ("_interrupt", "has_fired", "limit")
 
@@ -89,7 +89,7 @@ class Watchdog:
 
     Args:
         clock: The monotonic clock of the limits.
-        interval: Longest time between two looks, so that a limit moved earlier is seen without waking the thread.
+        interval: Longest time between two looks, whatever the limits.
         rest: How long the thread stays without work before it ends.
     """
 
@@ -120,6 +120,13 @@ class Watchdog:
             elif guard.limit < self._wake_at:
                 self._condition.notify()
 
+    def move(self, guard: SyncGuard, limit: float) -> None:
+        """Sets a limit, and sees to it that the thread wakes in time for it."""
+        guard.limit = limit
+        if limit < self._wake_at:
+            with self._condition:
+                self._condition.notify()
+
     def release(self, guard: SyncGuard) -> None:
         """Looks after `guard` no longer."""
         with self._condition:
@@ -135,6 +142,8 @@ class Watchdog:
         idle_since: float | None = None
         while True:
             with self._condition:
+                # Whoever moves a limit while they are looked at must wait for the lock, and wakes the thread.
+                self._wake_at = float("inf")
                 now = self._clock()
                 late = [guard for guard in self._guards if guard.limit <= now and not guard.has_fired]
                 if not late:
@@ -161,13 +170,14 @@ class AsyncGuard:
         clock: The monotonic clock of the limits.
     """
 
-    __slots__ = ("_base", "_clock", "_handle", "_is_cancelling", "_limit", "_loop", "_task", "has_fired")
+    __slots__ = ("_base", "_clock", "_due", "_handle", "_is_cancelling", "_limit", "_loop", "_task", "has_fired")
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
         self._limit = 0.0
+        self._due = 0.0  # the limit for which the timer was set; limits move on with each read, the timer seldom
         self._task: asyncio.Task[object] | None = None
         self._base = 0
         self._is_cancelling = False
@@ -183,7 +193,7 @@ class AsyncGuard:
         if task is None:
             raise RuntimeError("not inside a task")
         self._limit = limit
-        if self._handle is None or self._handle.when() > limit + self._loop.time() - self._clock():
+        if self._handle is None or self._due > limit:
             self._arm(limit)
         self._base, self._task = task.cancelling(), task
         try:
@@ -194,7 +204,8 @@ class AsyncGuard:
             raise
         finally:
             # A stream may answer its cancellation with an error or a batch; the task must not stay marked for it.
-            self._take_back()
+            if self._is_cancelling:
+                self._take_back()
             self._task = None
 
     def _take_back(self) -> bool:
@@ -214,6 +225,7 @@ class AsyncGuard:
     def _arm(self, limit: float) -> None:
         if self._handle is not None:
             self._handle.cancel()
+        self._due = limit
         self._handle = self._loop.call_later(max(0.0, limit - self._clock()), self._look)
 
     def _look(self) -> None:

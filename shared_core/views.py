@@ -7,10 +7,12 @@ content.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import ClassVar
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from shared_core.chain import Link
 from shared_core.cooldown import Scoped
@@ -24,7 +26,7 @@ __all__ = ["Candidate", "Explanation", "HealthSnapshot", "ProfileHealth"]
 
 
 class _Table(ABC):
-    """Shows itself as a table: in print, at IPython's prompt, in a notebook."""
+    """Shows itself as a table: in print, by `rich.print` in colours, at IPython's prompt, in a notebook."""
 
     __slots__ = ()
     _heads: ClassVar[tuple[str, ...]]
@@ -43,9 +45,29 @@ class _Table(ABC):
         rows = "".join(_html_row("td", row) for row in self._rows())
         return f"<table><thead>{_html_row('th', self._heads)}</thead><tbody>{rows}</tbody></table>"
 
+    def __rich__(self) -> Any:
+        # Asked for by rich alone, so that it is there. A cell is no markup: a provider's own words are among them.
+        table, text = import_module("rich.table").Table(*self._heads), import_module("rich.text").Text
+        for row in self._rows():
+            table.add_row(*(text(cell, style=_STYLES.get(cell, "")) for cell in row))
+        return table
+
     def _repr_mimebundle_(self, **_wanted: object) -> dict[str, str]:
         # Without the plain text IPython would show the repr of a dataclass beside the table.
         return {"text/plain": str(self), "text/html": self._repr_html_()}
+
+
+_STYLES: Mapping[str, str] = MappingProxyType(
+    {
+        "open": "green",
+        "would be tried": "green",
+        "cooling": "yellow",
+        "ajar": "yellow",
+        "probing": "yellow",
+        "disabled": "red",
+    }
+)
+"""Named colours, so that the terminal's own palette decides what they look like."""
 
 
 def _html_row(tag: str, cells: Sequence[str]) -> str:
@@ -130,7 +152,7 @@ class HealthSnapshot(_Table):
                 f"{model.retry_after:.1f} s" if model.retry_after else "-",
                 f"{model.successes}/{model.attempts}",
                 "-" if model.latency is None else f"{model.latency:.2f} s",
-                model.disabled or (f"{model.kind}: {model.message}" if model.kind else "-"),
+                model.disabled or (f"{model.kind}{_in_a_row(model.failures)}: {model.message}" if model.kind else "-"),
             )
             for model in self.models
         ] + [
@@ -140,7 +162,11 @@ class HealthSnapshot(_Table):
                 f"{entry.retry_after:.1f} s" if entry.retry_after else "-",
                 "-",
                 "-",
-                f"{entry.kind}: {entry.message}",
+                f"{entry.kind}{_in_a_row(entry.hits)}: {entry.message}",
             )
             for entry in self.profiles
         ]
+
+
+def _in_a_row(failures: int) -> str:
+    return f" ({failures} in a row)" if failures > 1 else ""

@@ -16,9 +16,10 @@ before the deadline; a repair of the request belongs to one target.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Literal, assert_never
 
-from shared_core.blame import cool_model, cool_profile, is_cut_short
+from shared_core.blame import FAIR_TRY, cool_model, cool_profile, is_cut_short
 from shared_core.chain import Link, Target
 from shared_core.cursor import Cursor
 from shared_core.decisions import Attempt, Decision, GiveUp, Hedge, Wait
@@ -26,9 +27,9 @@ from shared_core.errors import ErrorKind, FailoverError, ProviderError
 from shared_core.events import Usage
 from shared_core.farewell import Failure, exhausted, interrupted, rejected
 from shared_core.gate import Gate
-from shared_core.hooks import Notice
 from shared_core.memory import Memory
 from shared_core.mending import OPTIONAL_PARAMETERS, Mending
+from shared_core.notices import Notice, beginning, ending, retrying
 from shared_core.policy import Action, FailoverPolicy
 from shared_core.report import AttemptRecord, Report, SkipRecord, WaitRecord
 from shared_core.verdict import PROBE_CHECK, Verdict, cooling_kinds, soonest
@@ -75,6 +76,7 @@ class Walk:
         self._cursor = Cursor(chain, memory, self)
         self._attempt: Attempt | None = None
         self._record: AttemptRecord | None = None
+        self._numbers = count(1)
         self._started = now
         self._again: tuple[Attempt, ProviderError] | None = None
         self._pause: Wait | None = None
@@ -91,6 +93,11 @@ class Walk:
         if not is_rival:
             memory.budget.deposit(now)
             memory.hedges.deposit(now)
+
+    @property
+    def chain(self) -> Sequence[Link]:
+        """The links in order."""
+        return self._cursor.chain
 
     # What to do
 
@@ -170,6 +177,7 @@ class Walk:
             is_rival=True,
         )
         walk._cursor.others, self._cursor.others = self._cursor.mine, walk._cursor.mine
+        walk._numbers = self._numbers
         return walk
 
     def outlive(self, other: Walk) -> None:
@@ -183,14 +191,13 @@ class Walk:
         learnt = self._memory.learnt(link.name)
         max_tokens = self._mending.max_tokens(learnt)
         left = self._cursor.count_ahead(now)
-        first = policy.silent_first_token_timeout if link.thinks_silently else policy.first_token_timeout
-        if not left:
-            first = max(first, policy.last_first_token_timeout)
+        granted = policy.silent_first_token_timeout if link.thinks_silently else policy.first_token_timeout
+        first = granted if left else max(granted, policy.last_first_token_timeout)
         is_cut = False
         if self._deadline is not None:
             # Each target left gets a fair share of the time, and the last one all that remains.
             share = (self._deadline - now) / (left + 1)
-            is_cut = share < first
+            is_cut = share < granted * FAIR_TRY
             first = min(first, share)
         # A permit must outlive a slow answer, and lapse if its caller vanishes.
         is_probe = self._take_permits(target, now, lease=first + policy.connect_timeout)
@@ -206,6 +213,7 @@ class Walk:
             is_cut=is_cut,
             shown=self._shown,
         )
+        before = self._record
         self._record = AttemptRecord(
             model=link.name,
             provider=link.provider,
@@ -215,29 +223,12 @@ class Walk:
             resumed_at=None if self._shown is None else len(self._shown),
             max_tokens=None if max_tokens == self._asked else "dropped" if max_tokens is None else max_tokens,
             notes=tuple(f"sent {name} as {other}" for name, other in learnt.renames.items()),
+            number=next(self._numbers),
         )
         self._started = now
-        self._tell_failover(target)
         self.report.steps.append(self._record)
-        self.notices.append(Notice("attempt", link.name, link.provider, target.profile.name))
+        self.notices += beginning(self._record, before)
         return self._attempt
-
-    def _tell_failover(self, target: Target) -> None:
-        before = next((step for step in reversed(self.report.steps) if isinstance(step, AttemptRecord)), None)
-        if before is None or (before.model, before.profile) == (target.link.name, target.profile.name):
-            return
-        self.notices.append(
-            Notice(
-                "failover",
-                before.model,
-                before.provider,
-                before.profile,
-                kind=before.kind,
-                message=before.message,
-                next_model=target.link.name,
-                next_profile=target.profile.name,
-            )
-        )
 
     def _take_permits(self, target: Target, now: float, lease: float) -> bool:
         link, profile = target.link, target.profile
@@ -275,6 +266,7 @@ class Walk:
         latency = None if record.first_token is None else record.first_token - record.started
         recovered = self._memory.health.record_success(link.name, started=self._started, latency=latency)
         gone = self._memory.cooldowns.succeeded(link.provider, profile.name, link.model, started=self._started)
+        self.notices.append(ending(record))
         if recovered or gone:
             self.notices.append(Notice("recovery", link.name, link.provider, profile.name))
         self._give_back()
@@ -284,7 +276,7 @@ class Walk:
     def abandoned(self, now: float) -> None:
         """The caller went away: nobody is to blame, and permits are given back. Legal at any time before the end."""
         if self._attempt is not None:
-            self._close(now, "abandoned")
+            self.notices.append(ending(self._close(now, "abandoned")[1]))
         elif self._again is not None:
             # What failed before the pause did fail, whoever goes away now.
             (attempt, error), self._again = self._again, None
@@ -318,6 +310,7 @@ class Walk:
         record.kind, record.status, record.code = error.kind, error.status, error.code
         record.message, record.retry_after, record.usage = error.message, error.retry_after, usage
         self._failures.append((error, record))
+        self.notices.append(ending(record))
         target, rule = attempt.target, self._policy.rule(error.kind)
         self._memory.health.record_attempt(target.link.name)
         if shown is not None:
@@ -329,6 +322,7 @@ class Walk:
             # Most likely that is what it refuses: it is asked in words, once, and from then on.
             self._memory.learnt(target.link.name).refuses_prefill = True
             self._again = (attempt, error)
+            self.notices.append(retrying(record, 0.0))
             return
         pause = self._mending.mend(
             attempt.target,
@@ -343,6 +337,7 @@ class Walk:
         if pause is not None:
             self._again = attempt, error
             self._pause = Wait(*pause) if pause[0] > 0 else None
+            self.notices.append(retrying(record, pause[0]))
             return
         self._settle(attempt, error, now)
         self._go(rule.then, error, record, now)

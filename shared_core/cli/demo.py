@@ -125,7 +125,6 @@ class Stage:
             manager.reset()
             self.screen.show((" " * _LABEL + "(the engine's memory was cleared, so that openai is asked)", "dim"))
         self.screen.show((" " * _LABEL, "plain"), (f'"{call.question}"', "bold"), hang=_LABEL)
-        trail.watch(manager, request)
         try:
             with trail.follow(manager, request):
                 answer = _ask(manager, request, trail, hold=call.hold)

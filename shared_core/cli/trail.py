@@ -1,7 +1,7 @@
 """The walk of one call, drawn line by line while it happens: attempts, failures, waits, skips, and the text.
 
-It listens to the engine's hooks and to watched providers, and takes what those cannot say from the report at the end.
-It decides nothing and makes nothing up: a wait is as long as it was, a skip has the engine's reason.
+It listens to the engine's hooks, and takes skips, of which those do not tell, from the report at the end. It decides
+nothing and makes nothing up: a wait is as long as it was, a skip has the engine's reason.
 
 Invariants: each attempt, each failure and each skip is drawn once; a listener never raises into the engine.
 """
@@ -12,17 +12,15 @@ import contextlib
 import time
 from collections.abc import Callable, Generator
 from functools import wraps
+from itertools import takewhile
 from typing import ParamSpec, TypeAlias
 
 from shared_core.cli.advice import in_options
 from shared_core.cli.results import CallError
 from shared_core.cli.screen import Screen, Span, Style
-from shared_core.cli.watched import Watched
-from shared_core.errors import ErrorKind, ProviderError
 from shared_core.hooks import Hooks, Notice
 from shared_core.manager import FailoverManager
-from shared_core.providers.base import Attempted
-from shared_core.report import Report
+from shared_core.report import AttemptRecord, Report
 from shared_core.request import LLMRequest
 from shared_core.views import Candidate
 
@@ -73,6 +71,7 @@ class Trail:
             on_failover=_safely(self._failover),
             on_cooldown=_safely(self._cooldown),
             on_recovery=_safely(self._recovery),
+            on_failure=_safely(self._failure),
         )
         self._screen = screen
         self._clock = clock
@@ -83,17 +82,9 @@ class Trail:
         self._candidates = candidates
         self._passed: set[Target] = set()
         self._asked: Target | None = None
-        self._attempts = self._failures = 0
+        self._record: AttemptRecord | None = None
         self._fails_over = self._has_text = False
-        self._notes: list[str] = []
         self._began = self._last = self._clock()
-
-    def watch(self, manager: FailoverManager, request: LLMRequest) -> None:
-        """Puts the providers of the request's chain under watch, once each."""
-        for link in manager.chain(request):
-            provider = manager.registry.get(link.provider)
-            if not isinstance(provider, Watched):
-                manager.registry.add(Watched(provider, self))
 
     @contextlib.contextmanager
     def follow(self, manager: FailoverManager, request: LLMRequest) -> Generator[None, None, None]:
@@ -121,38 +112,18 @@ class Trail:
         """A piece of the answer."""
         if not self._has_text:
             self._has_text = True
+            self._flush_notes()
             self._head(self._screen.marks.text, "good")
         self._screen.grow(piece, "bold", hang=_HANG)
 
     def rest(self) -> None:
         """Takes the spinner away, so that someone else can write on the terminal."""
+        self._flush_notes()
         self._screen.rest()
-
-    # What watched providers say
-
-    @_safely
-    def sent(self, attempted: Attempted) -> None:
-        """A request is about to be sent; says what was adapted for this target."""
-        asked, sent = self._request.max_tokens, attempted.request.max_tokens
-        if asked is not None:
-            self._note("leaves out max_tokens" if sent is None else f"sends max_tokens {sent}")
-        for name in sorted(attempted.omit):
-            self._note(f"leaves out {name}")
-        for name, other in attempted.renames.items():
-            self._note(f"sends {name} as {other}")
-        self._screen.busy("waiting for the first word")
-
-    @_safely
-    def broke(self, error: ProviderError) -> None:
-        """The attempt at hand failed."""
-        self._fail(error.kind, error.message, error.status, error.retry_after)
-        self._screen.busy("waiting")
 
     # What hooks say
 
     def _attempt(self, notice: Notice) -> None:
-        if self._attempts > self._failures:  # a timer ended it, or its own last word: only the engine knows
-            self._fail(None, "no usable answer in time")
         self._pause()
         target = (notice.model, notice.profile)
         self._pass_by(target)
@@ -163,21 +134,27 @@ class Trail:
             self._line(marks.again, "wait", ("asks ", "plain"), (name, "target"), (" again", "plain"))
         else:
             self._line(marks.ask, "bold", ("asks ", "plain"), (name, "target"))
-        self._asked = target
-        self._fails_over = False
-        self._attempts += 1
+        self._asked, self._fails_over = target, False
+        self._record = notice.record
+        self._screen.busy("waiting for the first word")
 
-    def _failover(self, notice: Notice) -> None:
-        if self._attempts > self._failures:
-            self._fail(notice.kind, notice.message or "")
+    def _failure(self, notice: Notice) -> None:
+        self._flush_notes()
+        status, retry_after = getattr(notice.record, "status", None), getattr(notice.record, "retry_after", None)
+        where = "" if status is None else f" (HTTP {status})"
+        stated = "" if retry_after is None else f", to come back in {retry_after:g} s"
+        self._screen.end_line()
+        spans: tuple[Span, Span] = ((f"{notice.kind}{where}{stated}: ", "bad"), (notice.message or "", "plain"))
+        self._line(self._screen.marks.fail, "bad", *spans)
+        self._screen.busy("waiting")
+
+    def _failover(self, _notice: Notice) -> None:
         self._pause()
         self._fails_over = True
 
     def _cooldown(self, notice: Notice) -> None:
         who = f"all of {notice.model}" if notice.profile is None else target_name(notice.model, notice.profile)
-        self._notes.append(f"{who} is left alone for {round(notice.seconds or 0, 1):g} s")
-        if self._attempts == self._failures:
-            self._flush_notes()
+        self._note(f"{who} is left alone for {round(notice.seconds or 0, 1):g} s")
 
     def _recovery(self, notice: Notice) -> None:
         self._note(f"{target_name(notice.model, notice.profile)} is back in use")
@@ -186,9 +163,11 @@ class Trail:
 
     def _pass_by(self, target: Target) -> None:
         """Draws the skips on the way to `target`."""
-        for candidate in self._candidates:
-            if target in {(candidate.model, candidate.profile), (candidate.model, None)}:
-                return
+
+        def is_before(candidate: Candidate) -> bool:
+            return target not in {(candidate.model, candidate.profile), (candidate.model, None)}
+
+        for candidate in takewhile(is_before, self._candidates):
             if candidate.skip is not None:
                 self._skip(candidate.model, candidate.profile, candidate.skip)
 
@@ -210,29 +189,23 @@ class Trail:
         if seconds >= _SHORTEST_WAIT:
             self._line(self._screen.marks.wait, "wait", (f"waited {seconds:.2f} s", "wait"))
 
-    def _fail(
-        self, kind: ErrorKind | None, message: str, status: int | None = None, retry_after: float | None = None
-    ) -> None:
-        self._failures += 1
-        where = "" if status is None else f" (HTTP {status})"
-        stated = "" if retry_after is None else f", to come back in {retry_after:g} s"
-        head = f"{kind}{where}{stated}: " if kind is not None else ""
-        self._screen.end_line()
-        self._line(self._screen.marks.fail, "bad", (head, "bad"), (message, "plain"))
-        self._flush_notes()
-
     def _complete(self, report: Report) -> None:
-        """Draws what neither hooks nor providers told."""
+        """Draws what hooks do not tell."""
+        self._flush_notes()
         self._screen.end_line()
-        failed = [step for step in report.attempts if step.outcome == "failed"]
-        for step in failed[self._failures :]:
-            self._fail(step.kind, step.message or "", step.status, step.retry_after)
         for skip in report.skips:
             self._skip(skip.model, skip.profile, skip.reason)
 
     def _flush_notes(self) -> None:
-        notes, self._notes = self._notes, []
-        for note in notes:
+        """Draws what the target gets otherwise than it was asked for; it is known once the request has been sent."""
+        record, self._record = self._record, None
+        if record is None:
+            return
+        asked = self._request.max_tokens
+        if asked is not None and not any(note.startswith("max_tokens") for note in record.notes):
+            sent = record.max_tokens or asked
+            self._note("leaves out max_tokens" if sent == "dropped" else f"sends max_tokens {sent}")
+        for note in record.notes:
             self._note(note)
 
     def _note(self, text: str) -> None:

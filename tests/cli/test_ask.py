@@ -172,8 +172,8 @@ def test_repairs_of_the_request_are_told(run: Any, sim: Simulator) -> None:
     outcome = run("ask", "Hi", *local)
     assert outcome.code == 0
     assert "sends max_tokens 90" in outcome.told
-    assert "leaves out temperature" in outcome.told
-    assert "sends max_tokens as max_completion_tokens" in outcome.told
+    assert "left out temperature" in outcome.told
+    assert "sent max_tokens as max_completion_tokens" in outcome.told
     body = {"error": {"message": "max_tokens is too large for this model", "param": "max_tokens"}}
     sim.script("any", Fault.status(400, body), "ok")
     assert "leaves out max_tokens" in run("ask", "Hi", *local).told

@@ -128,7 +128,7 @@ FACTS = {
     1: ["asks openai/gpt-4.1 [main]", "auth (HTTP 401)", "fails over to openai/gpt-4.1 [backup]", "Paris."],
     2: ["rate_limit (HTTP 429)", "skips openai/gpt-4.1: cooling for", f"{ANTHROPIC} [main] answered"],
     3: ["transient (HTTP 503)", "asks openai/gpt-4.1 [main] again", "answered after 3 failed attempts"],
-    4: ["sends max_tokens 32768", "output_limit (HTTP 400)", "sends max_tokens 16384", "answered"],
+    4: ["max_tokens 100000 lowered to 32768", "output_limit (HTTP 400)", "sends max_tokens 16384", "answered"],
     5: ["StreamInterruptedError", 'partial: "Whisk the eggs, melt the butter,"', "answered after 1 failed attempt"],
     6: ["ChainExhaustedError", "Check the API key.", "balance (HTTP 400)", "0 answers, 2 errors"],
 }

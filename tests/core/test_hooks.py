@@ -10,6 +10,8 @@ import pytest
 
 from shared_core.errors import ErrorKind
 from shared_core.hooks import Hooks, Notice, tell, tell_async
+from shared_core.notices import ending, retrying
+from shared_core.report import AttemptRecord, Outcome
 
 ATTEMPT = Notice("attempt", "a/x", "a", "main")
 FAILOVER = Notice(
@@ -18,6 +20,15 @@ FAILOVER = Notice(
 COOLDOWN = Notice("cooldown", "a/x", "a", None, kind=ErrorKind.AUTH, seconds=5.0)
 RECOVERY = Notice("recovery", "a/x", "a", "main")
 ALL = [ATTEMPT, FAILOVER, COOLDOWN, RECOVERY]
+
+
+def record(outcome: Outcome) -> AttemptRecord:
+    failure = {"kind": ErrorKind.AUTH, "message": "bad"} if outcome == "failed" else {}
+    return AttemptRecord("a/x", "a", "main", started=1.0, ended=1.25, outcome=outcome, number=2, **failure)
+
+
+ENDS = [ending(record("succeeded")), ending(record("failed")), ending(record("abandoned"))]
+RETRY = retrying(record("failed"), 0.5)
 
 
 def test_each_notice_goes_to_its_hook() -> None:
@@ -94,19 +105,32 @@ async def test_a_hook_that_raises_breaks_nothing(caplog: pytest.LogCaptureFixtur
 def test_the_log_has_levels_words_and_fields(caplog: pytest.LogCaptureFixture) -> None:
     """A failover is a warning, a recovery information, the rest for debugging; texts of providers are no field."""
     caplog.set_level(logging.DEBUG, logger="llm_failover")
-    tell(ALL, None)
+    tell([*ALL, *ENDS, RETRY], None)
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("DEBUG", "asking a/x [main]"),
         ("WARNING", "a/x [main] failed (auth: bad); next is b/y [default]"),
         ("DEBUG", "a/x is left alone for 5.0 s after auth"),
         ("INFO", "a/x [main] answers again"),
+        ("DEBUG", "a/x [main] answered after 0.25 s"),
+        ("DEBUG", "a/x [main] failed after 0.25 s (auth: bad)"),
+        ("DEBUG", "a/x [main] was abandoned after 0.25 s"),
+        ("DEBUG", "a/x [main] is asked again in 0.50 s after auth"),
     ]
+    assert caplog.records[5].failover == {  # type: ignore[attr-defined]
+        "event": "failure",
+        "model": "a/x",
+        "provider": "a",
+        "profile": "main",
+        "number": 2,
+        "kind": "auth",
+        "seconds": 0.25,
+    }
     assert caplog.records[1].failover == {  # type: ignore[attr-defined]
         "event": "failover",
         "model": "a/x",
         "provider": "a",
         "profile": "main",
-        "kind": ErrorKind.AUTH,
+        "kind": "auth",
         "next_model": "b/y",
         "next_profile": "default",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import pytest
@@ -147,6 +148,22 @@ def test_a_limit_can_be_moved(clock: Clock, watchdog: Watchdog) -> None:
     guard.limit = 5
     clock.now = 5
     assert fired.wait(PATIENCE)
+
+
+def test_a_limit_that_is_moved_earlier_wakes_the_watchdog() -> None:
+    """It need not wait for the next look, which may be far away."""
+    dog = Watchdog(interval=PATIENCE, rest=0.0)
+    for first in (LONG, PATIENCE / 2):
+        guard = SyncGuard(time.monotonic() + first)
+        fired = fires(guard)
+        dog.watch(guard)
+        begun = time.monotonic()
+        while dog._wake_at == float("inf"):  # it has yet to fall asleep
+            time.sleep(0.001)
+        dog.move(guard, begun + 0.02)
+        assert fired.wait(PATIENCE)
+        assert time.monotonic() - begun < PATIENCE / 4
+        dog.release(guard)
 
 
 def test_a_released_read_is_never_interrupted(clock: Clock, watchdog: Watchdog) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from rich.console import Console
 
 from shared_core import ChainExhaustedError, FailoverManager, FailoverPolicy, LLMRequest, Message
 from shared_core.simulator import Fault, Simulator
@@ -65,6 +67,30 @@ def test_ipython_shows_what_print_shows(manager: FailoverManager) -> None:
     for view in (manager.health(), manager.explain(REQUEST)):
         shown, _ = DisplayFormatter().format(view)
         assert shown == {"text/plain": str(view), "text/html": view._repr_html_()}
+
+
+def test_rich_shows_a_table_in_colours(manager: FailoverManager) -> None:
+    """The same cells; a provider's words are no markup."""
+    console = Console(width=200, force_terminal=True, color_system="standard", file=io.StringIO())
+    console.print(manager.health(), manager.explain(REQUEST))
+    shown = console.file.getvalue()
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    for row in (*manager.health()._rows(), *manager.explain(REQUEST)._rows()):
+        assert row[1] in plain
+    assert HOSTILE in plain
+    assert "\x1b[33mcooling" in shown
+    assert "\x1b[32mwould be tried" in shown
+
+
+def test_failures_in_a_row_are_counted() -> None:
+    """Beside the last one's text."""
+    with Simulator({"*": "503"}) as provider:
+        policy, moment = FailoverPolicy(transient_backoffs=()), [0.0]
+        with FailoverManager(base_urls={"a": provider.base_url}, policy=policy, clock=lambda: moment[0]) as manager:
+            for moment[0] in (0.0, 60.0):
+                with pytest.raises(ChainExhaustedError):
+                    manager.complete(LLMRequest(model="a/x", messages=REQUEST.messages))
+            assert "transient (2 in a row): " in str(manager.health())
 
 
 def test_nothing_known_is_an_empty_table() -> None:

@@ -250,7 +250,7 @@ def test_a_late_failure_of_an_old_attempt_lengthens_the_cooldown() -> None:
 
 
 def test_a_failure_from_before_an_answer_is_over() -> None:
-    """Once a probe was answered, what an older attempt met does not shut the target again, and is not told."""
+    """Once a probe was answered, what an older attempt met does not shut the target again: no cooldown is told."""
     world = World(transient_backoffs=())
     old = world.call("a/x").begin()
     world.call("a/x").begin().ends(fails(K.TRANSIENT))
@@ -260,7 +260,7 @@ def test_a_failure_from_before_an_answer_is_over() -> None:
     old.walk.notices.clear()
     old.ends(fails(K.TRANSIENT, seconds=0))
     assert world.health("a/x")[0] == "open"
-    assert old.walk.notices == []
+    assert [each.event for each in old.walk.notices] == ["failure"]
 
 
 def test_a_failure_from_before_a_probe_does_not_disturb_it() -> None:
@@ -619,30 +619,35 @@ def test_after_a_rest_everything_is_judged_anew() -> None:
 
 
 def test_hooks_hear_of_everything_that_happens() -> None:
-    """An attempt, a cooldown, a failover; and, when it is back, a recovery."""
+    """An attempt and how it ended, a cooldown, a failover; and, when it is back, a recovery."""
     world = World()
     call = world.call("a/x", "b/y").play({"a/x": fails(K.AUTH, "bad key", seconds=0), "b/y": answers()})
     told = [(each.event, each.model, each.profile) for each in call.walk.notices]
     assert told == [
         ("attempt", "a/x", "default"),
+        ("failure", "a/x", "default"),
         ("cooldown", "a/x", "default"),
         ("cooldown", "a/x", None),
         ("failover", "a/x", "default"),
         ("attempt", "b/y", "default"),
+        ("success", "b/y", "default"),
     ]
-    failover = call.walk.notices[3]
+    failover = call.walk.notices[4]
     assert (failover.kind, failover.message) == (K.AUTH, "bad key")
     assert (failover.next_model, failover.next_profile) == ("b/y", "default")
-    assert [each.seconds for each in call.walk.notices[1:3]] == [5.0, 60.0]
+    assert [each.seconds for each in call.walk.notices[2:4]] == [5.0, 60.0]
+    assert [each.number for each in call.walk.notices] == [1, 1, None, None, 1, 2, 2]
     world.later(60)
     call = world.call("a/x").play({"a/x": answers()})
-    assert [each.event for each in call.walk.notices] == ["attempt", "recovery"]
+    assert [each.event for each in call.walk.notices] == ["attempt", "success", "recovery"]
 
 
 def test_a_repetition_is_no_failover() -> None:
-    """Asking the same target again is told as an attempt alone."""
+    """Asking the same target again is told beforehand, with the pause, as a retry."""
     call = World().call("a/x").play({"a/x": [fails(K.TRANSIENT), answers()]})
-    assert [each.event for each in call.walk.notices] == ["attempt", "attempt"]
+    assert [each.event for each in call.walk.notices] == ["attempt", "failure", "retry", "attempt", "success"]
+    retry = call.walk.notices[2]
+    assert (retry.number, retry.kind, retry.seconds) == (1, K.TRANSIENT, 0.5)
 
 
 def test_another_profile_is_a_failover() -> None:

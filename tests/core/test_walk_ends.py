@@ -400,7 +400,18 @@ def test_time_is_shared_fairly_and_the_last_gets_all_that_remains() -> None:
     assert call.attempt.first_token_timeout == pytest.approx(13)
     call.ends(times_out(13)).begin()
     assert call.attempt.first_token_timeout == pytest.approx(13)
-    assert call.attempt.is_cut
+
+
+@pytest.mark.parametrize(("deadline", "is_remembered"), [(29.9, False), (30, True)])
+def test_a_share_of_the_time_that_is_a_fair_try_is_remembered(deadline: float, is_remembered: bool) -> None:
+    """A third of the granted 30 s: less is the deadline's fault, as much is the target's, which cools then."""
+    world = World(deadline=deadline)
+    call = world.call("a/x", "b/y", "c/z").begin()
+    assert call.attempt.is_cut is not is_remembered
+    call.ends(times_out(deadline / 3)).begin()
+    assert [model.state for model in world.memory.health.snapshot(world.now)][:1] == [
+        "cooling" if is_remembered else "open"
+    ]
 
 
 def test_profiles_count_as_targets_for_the_share() -> None:
@@ -452,7 +463,7 @@ def test_no_pause_begins_that_cannot_end_before_the_deadline() -> None:
 @pytest.mark.parametrize("code", ["first_token_timeout", "deadline", None])
 def test_running_into_a_cut_timer_blames_nobody(code: str | None) -> None:
     """Had it had its full time, the target might have answered."""
-    world = World(deadline=20)
+    world = World(deadline=18)
     call = world.call("a/x", "b/y").begin()
     call.ends(times_out(call.attempt.first_token_timeout, code=code)).begin()
     assert call.asked == ["a/x", "b/y"]
@@ -475,18 +486,18 @@ def test_a_timeout_of_the_providers_own_is_its_fault() -> None:
 
 
 def test_a_connection_that_had_its_full_time_is_the_targets_fault() -> None:
-    """Ten seconds to connect were granted and used up, though the share was less than the first content's."""
-    world = World(deadline=30)
-    world.call("a/x", "b/y").begin().ends(times_out(10, code=None))
+    """Five seconds to connect were granted and used up, though the share was far less than the first content's."""
+    world = World(deadline=18, connect_timeout=5)
+    world.call("a/x", "b/y").begin().ends(times_out(5, code=None))
     assert world.health("a/x")[0] == "cooling"
 
 
 def test_a_stall_after_content_is_the_targets_fault() -> None:
     """The idle timer is never cut, so that running into it counts, even under a deadline."""
-    world = World(deadline=59)
+    world = World(deadline=18, idle_timeout=5)
     call = world.call("a/x", "b/y").begin()
     assert call.attempt.is_cut
-    call.ends(times_out(31, code="idle_timeout", first=1.0, shown="Hel"))
+    call.ends(times_out(6, code="idle_timeout", first=1.0, shown="Hel"))
     assert world.health("a/x")[0] == "cooling"
 
 

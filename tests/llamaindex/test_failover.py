@@ -37,12 +37,14 @@ BEFORE_CONTENT: list[Behaviour] = [
     Fault.error_event(),
     Fault.garbage(),
 ]
+# What comes in one read with the fault behind it is not shown: so that it comes in a read of its own.
+PACED = Reply(delay_chunk=0.03)
 BROKEN: list[Behaviour] = [
-    Fault.cut(2),
-    Fault.reset(2),
-    Fault.truncated(2),
-    Fault.error_event(after=2),
-    Fault.malformed(2),
+    Fault.cut(2, reply=PACED),
+    Fault.reset(2, reply=PACED),
+    Fault.truncated(2, reply=PACED),
+    Fault.error_event(after=2, reply=PACED),
+    Fault.malformed(2, reply=PACED),
 ]
 
 

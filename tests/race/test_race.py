@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -17,8 +17,11 @@ from shared_core import (
     Message,
     RequestRejectedError,
 )
-from shared_core.events import StreamEvent, TextDelta
+from shared_core.events import StreamEvent, TextDelta, WireEvent
+from shared_core.providers.base import Attempted
 from shared_core.simulator import Fault, Reply, Simulator
+from tests.review.faked import Scripted, engine, words
+from tests.review.faked import request as faked_request
 
 NEVER = 60.0  # longer than any test may take
 
@@ -159,3 +162,56 @@ def test_threads_of_a_race_end(provider: Simulator) -> None:
             if thread.name == "llm-failover-lane":
                 thread.join(5)
         assert threading.active_count() <= before + 1  # the watchdog
+
+
+class Clinging(Scripted):
+    """A provider whose streams take for ever to close, or are closed in the middle of that."""
+
+    async def astream(self, attempted: Attempted) -> AsyncGenerator[Sequence[WireEvent], None]:
+        try:
+            async for batch in super().astream(attempted):
+                yield batch
+        finally:
+            if attempted.request.model == "late":
+                await asyncio.sleep(NEVER)
+
+
+@pytest.mark.parametrize("hold", [False, True])
+async def test_the_winner_does_not_wait_for_the_losers_goodbye(hold: bool) -> None:
+    """What the loser's provider still does when it is closed holds up neither the first word nor the last."""
+    engaged, _ = engine({}, policy={"hedge_after": 0.01, "hedge_budget": 1.0})
+    engaged.registry._providers["fake"] = Clinging({"late": lambda _: [NEVER], "soon": lambda _: words("soon")})
+    async with asyncio.timeout(5):
+        found = [event async for event in engaged.astream(faked_request("late", "soon"), hold=hold)]
+    assert text(found) == "soon"
+    assert [(step.model, step.outcome) for step in found[-1].report.attempts] == [
+        ("fake/late", "abandoned"),
+        ("fake/soon", "succeeded"),
+    ]
+
+
+@pytest.mark.parametrize("flavour", ["sync", "async"])
+async def test_of_two_that_answer_at_the_same_moment_one_has_answered(flavour: str) -> None:
+    """Whoever has content first has won, also if the other is as good as done: one attempt succeeded, not two."""
+    for _ in range(20):
+        gate = threading.Barrier(2, timeout=5)
+
+        def together(_attempted: Attempted, gate: threading.Barrier = gate) -> Iterator[Any]:
+            if flavour == "sync":
+                gate.wait()
+            else:
+                yield 0.05 if _attempted.request.model == "a" else 0.04
+            yield from words("the ", "answer")
+
+        engaged, _ = engine(
+            {"a": together, "b": together},
+            policy={"hedge_after": 0.01 if flavour == "async" else 0.001, "hedge_budget": 1.0},
+        )
+        found = await events(engaged, faked_request("a", "b"), flavour, hold=True)
+        assert text(found) == "the answer"
+        assert sorted(step.outcome for step in found[-1].report.attempts) == ["abandoned", "succeeded"]
+        assert found[-1].report.model in {
+            step.model for step in found[-1].report.attempts if step.outcome == "succeeded"
+        }
+        health = engaged.health().models
+        assert [sum(model.attempts for model in health), sum(model.successes for model in health)] == [1, 1]
