@@ -28,7 +28,15 @@ def _own_settings() -> object:
     Settings._llm = before
 
 
-@pytest.mark.usefixtures("_own_settings")
+@pytest.fixture
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example runs beside the README's configuration file, where it leaves nothing behind."""
+    (table,) = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
+    (tmp_path / "failover.toml").write_text(table, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("_own_settings", "_own_folder")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It runs from top to bottom, and what its comments say is printed."""

@@ -82,7 +82,7 @@ def committed(path: Path) -> Any:
 
 def test_there_are_notebooks() -> None:
     """The tests below have something to look at."""
-    assert [path.stem[:2] for path in PATHS] == ["01", "02", "03", "04"]
+    assert [path.stem[:2] for path in PATHS] == ["01", "02", "03", "04", "05"]
 
 
 def test_it_runs_and_shows_what_is_committed(path: Path, committed: Any, tmp_path: Path) -> None:
