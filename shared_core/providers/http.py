@@ -1,7 +1,8 @@
-"""A vendor asked over HTTP: a wire encodes and decodes, httpx transports, sync and async.
+"""A vendor asked over HTTP: a wire encodes and decodes, a channel carries, sync and async.
 
 It owns how a response is read: an error status is classified, a body is decoded as it comes and read to its end so
-that the connection can be reused. It refuses to retry, to time (beyond httpx's own backstops) and to follow redirects.
+that the connection can be reused. It refuses to retry, to time (beyond the transport's own backstops) and to follow
+redirects.
 
 Invariants: the key is in one header of one request and nowhere else; whatever the provider says of a failure is
 scrubbed of it. The response is closed however the generator ends.
@@ -9,9 +10,10 @@ scrubbed of it. The response is closed however the generator ends.
 
 from __future__ import annotations
 
+import re
 import socket
-from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
-from contextlib import aclosing, closing
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -23,7 +25,8 @@ from shared_core.errors import ConfigurationError, ErrorKind, FailoverError, Pro
 from shared_core.events import Failed, WireEvent
 from shared_core.history import prepare
 from shared_core.providers.base import Attempted, Decoder, Guard, HTTPCall, Vendor, Wire
-from shared_core.providers.clients import Clients, closed_in_full
+from shared_core.providers.channels import AsyncAnswer
+from shared_core.providers.clients import Clients
 from shared_core.scrub import MASK, cut, scrub
 
 __all__ = ["HTTPProvider"]
@@ -33,6 +36,12 @@ _OPENED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls
 
 _MAX_ERROR_BYTES = 65_536
 """As much of an error's body as is read; the classifier looks at no more."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""Names of headers (RFC 9110, 5.6.2)."""
+
+_VISIBLE = re.compile(r"[ -~]*")
+"""Values of headers that every transport sends as they are."""
 
 
 class HTTPProvider:
@@ -66,26 +75,31 @@ class HTTPProvider:
         """The vendor's name."""
         return self.vendor.name
 
+    @property
+    def base_url(self) -> str:
+        """Its address."""
+        return self._base_url
+
     def stream(self, attempted: Attempted, guard: Guard) -> Generator[Sequence[WireEvent], None, None]:
         """The answer as batches of events.
 
         Raises:
             ProviderError: An error status, or a broken transport.
         """
-        client = self._clients.sync()
+        channel = self._clients.sync()
         try:
-            request = self._request(client, attempted)
+            request = channel.request(self._call(attempted), _timeouts(attempted))
             timeouts = request.extensions["timeout"]
             # A connection that is used again is not announced: until the head is there httpx alone can end the read.
             timeouts["read"] = timeouts["write"] = attempted.head_timeout or attempted.read_timeout
             _watch_connection(request, guard)
-            response = client.send(request, stream=True, follow_redirects=False)
+            response = channel.send(request)
             timeouts["read"] = attempted.read_timeout
             with closing(response):
                 _watch_response(response, guard)
                 if not response.is_success:
-                    raise self._refusal(response, _some(response), attempted)
-                decoder = self._decoder(response)
+                    raise self._refusal(response.status_code, response.headers, _some(response), attempted)
+                decoder = self._decoder(response.headers)
                 yield ()
                 for chunk in _chunks(response):
                     if not decoder.is_complete:
@@ -96,26 +110,24 @@ class HTTPProvider:
 
     async def astream(self, attempted: Attempted) -> AsyncGenerator[Sequence[WireEvent], None]:
         """The same, async."""
-        client = await self._clients.for_loop()
+        channel = await self._clients.for_loop()
         try:
-            request = self._request(client, attempted)
-            response = await client.send(request, stream=True, follow_redirects=False)
+            answer = await channel.send(self._call(attempted), _timeouts(attempted))
             try:
-                if not response.is_success:
-                    raise self._refusal(response, await _asome(response), attempted)
-                decoder = self._decoder(response)
+                if not 200 <= answer.status < 300:
+                    raise self._refusal(answer.status, answer.headers, await _asome(answer), attempted)
+                decoder = self._decoder(answer.headers)
                 yield ()
-                async with aclosing(_achunks(response)) as chunks:
-                    async for chunk in chunks:
-                        if not decoder.is_complete:
-                            yield self._scrubbed(decoder.feed(chunk), attempted)
+                while piece := await answer.read():
+                    if not decoder.is_complete:
+                        yield self._scrubbed(decoder.feed(piece), attempted)
                 yield self._scrubbed(_end(decoder), attempted)
             finally:
-                await closed_in_full(response.aclose())
+                await answer.aclose()
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
             raise self._broken(error, attempted) from error
 
-    def _request(self, client: httpx.Client | httpx.AsyncClient, attempted: Attempted) -> httpx.Request:
+    def _call(self, attempted: Attempted) -> HTTPCall:
         key = attempted.key.get_secret_value() if attempted.key is not None else None
         if key is not None and not (key.isascii() and key.isprintable()):
             # Whatever tried to send it would quote it in its own error.
@@ -133,21 +145,19 @@ class HTTPProvider:
                 renames=attempted.renames,
             )
             _check_headers(call)
-            return client.build_request("POST", call.url, **_parts(call, attempted))
         except FailoverError:
             raise
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             text = cut(scrub(f"the request cannot be written for the {self._wire.name} wire: {error}"))
             # The frames of its traceback hold the key.
             raise ProviderError(text, kind=ErrorKind.BAD_REQUEST, code="not_encodable") from error.with_traceback(None)
+        return call
 
-    def _decoder(self, response: httpx.Response) -> Decoder:
-        return self._wire.decoder(vendor=self.vendor, content_type=response.headers.get("content-type", ""))
+    def _decoder(self, headers: Mapping[str, str]) -> Decoder:
+        return self._wire.decoder(vendor=self.vendor, content_type=headers.get("content-type", ""))
 
-    def _refusal(self, response: httpx.Response, body: bytes, attempted: Attempted) -> ProviderError:
-        error = classify_response(
-            response.status_code, body, headers=response.headers, provider=self.name, rules=self._rules
-        )
+    def _refusal(self, status: int, headers: Mapping[str, str], body: bytes, attempted: Attempted) -> ProviderError:
+        error = classify_response(status, body, headers=headers, provider=self.name, rules=self._rules)
         return _without_key(error, attempted)
 
     def _broken(self, raised: Exception, attempted: Attempted) -> ProviderError:
@@ -162,9 +172,15 @@ class HTTPProvider:
 
 
 def _check_headers(call: HTTPCall) -> None:
+    """What a transport would take for a broken connection, and quote; it may hold a secret.
+
+    Raises:
+        ValueError: A header is not in ASCII.
+    """
     for name, value in call.headers.items():
-        # httpx would take it for a broken connection and quote it; it may hold a secret.
-        if any(ord(char) < 32 or ord(char) == 127 for char in name + value):
+        if not value.isascii():
+            raise ValueError(f"the header {name!r} is not in ASCII")
+        if _TOKEN.fullmatch(name) is None or _VISIBLE.fullmatch(value) is None:
             text = f"the header {name!r} holds characters that no header can carry"
             raise ProviderError(text, kind=ErrorKind.BAD_REQUEST, code="unsendable_header")
 
@@ -177,28 +193,22 @@ def _is_url(text: str) -> bool:
         return False
 
 
-def _parts(call: HTTPCall, attempted: Attempted) -> dict[str, Any]:
-    timeout = httpx.Timeout(attempted.read_timeout, connect=attempted.connect_timeout, pool=attempted.connect_timeout)
-    return {"content": call.body, "headers": dict(call.headers), "timeout": timeout}
+def _timeouts(attempted: Attempted) -> dict[str, float]:
+    connect, read = attempted.connect_timeout, attempted.read_timeout
+    return {"connect": connect, "read": read, "write": read, "pool": connect}
 
 
 def _end(decoder: Decoder) -> Sequence[WireEvent]:
     return () if decoder.is_complete else decoder.end()
 
 
-# The body is read from the stream itself: httpx's own iterators close the response at its end, in the middle of a read
-# that may be cancelled. Decompression is asked for by nobody; it is done where a server does it all the same.
-
-
 def _chunks(response: httpx.Response) -> Iterator[bytes]:
+    """The body from the stream itself: httpx's own iterators close the response at its end.
+
+    Decompression is asked for by nobody; it is done where a server does it all the same.
+    """
     is_plain = "content-encoding" not in response.headers
     return iter(cast("httpx.SyncByteStream", response.stream)) if is_plain else response.iter_bytes()
-
-
-def _achunks(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    is_plain = "content-encoding" not in response.headers
-    chunks = aiter(cast("httpx.AsyncByteStream", response.stream)) if is_plain else response.aiter_bytes()
-    return cast("AsyncGenerator[bytes, None]", chunks)  # httpx types its generators as iterators
 
 
 def _some(response: httpx.Response) -> bytes:
@@ -210,13 +220,10 @@ def _some(response: httpx.Response) -> bytes:
     return body[:_MAX_ERROR_BYTES]
 
 
-async def _asome(response: httpx.Response) -> bytes:
+async def _asome(answer: AsyncAnswer) -> bytes:
     body = b""
-    async with aclosing(_achunks(response)) as chunks:
-        async for chunk in chunks:
-            body += chunk
-            if len(body) >= _MAX_ERROR_BYTES:
-                break
+    while len(body) < _MAX_ERROR_BYTES and (piece := await answer.read()):
+        body += piece
     return body[:_MAX_ERROR_BYTES]
 
 

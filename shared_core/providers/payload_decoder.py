@@ -15,7 +15,7 @@ import re
 from abc import ABC, abstractmethod
 from typing import Any
 
-from shared_core.classify import classify_response
+from shared_core.classify import classify_response, classify_stray
 from shared_core.errors import ErrorKind, ProviderError
 from shared_core.events import Failed, WireEvent
 from shared_core.providers.json_codec import loads
@@ -151,7 +151,7 @@ class PayloadDecoder(ABC):
         except ValueError:
             self._has_payload = True  # cut short, which the end says
             if body.startswith(b"<"):
-                self._fail_with(out, body.decode("utf-8", "replace"))
+                self._break(out, classify_stray(body.decode("utf-8", "replace"), provider=self.provider))
             return
         for part in document if isinstance(document, list) else [document]:
             self._read_part(part, out)

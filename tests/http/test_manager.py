@@ -14,6 +14,7 @@ from shared_core.intake import Intake
 from shared_core.manager import FailoverManager
 from shared_core.messages import Image, Message
 from shared_core.policy import FailoverPolicy
+from shared_core.providers.channels import ClientChannel
 from shared_core.providers.clients import Clients, _close_in_own_process
 from shared_core.request import LLMRequest
 from shared_core.simulator import Reply, Simulator, ToolCall
@@ -193,18 +194,18 @@ class TestIntake:
 def test_a_client_of_another_process_is_not_closed_here() -> None:
     """What a child inherits belongs to its parent."""
     with httpx.Client() as client:
-        _close_in_own_process(client, -1)
+        _close_in_own_process(ClientChannel(client), -1)
         assert not client.is_closed
 
 
 def test_a_client_that_another_thread_just_made_is_taken() -> None:
     """Whoever waited for the lock finds the client of whoever had it."""
     clients = Clients()
-    made = httpx.Client()
+    made = ClientChannel(httpx.Client())
 
     class Lock:
         def __enter__(self) -> None:
-            clients._client = made
+            clients._channel = made
 
         def __exit__(self, *_: object) -> None:
             return

@@ -65,7 +65,7 @@ TOTALS = {
     "thoughtsTokenCount": 30,
     "toolUsePromptTokenCount": 7,
     "totalTokenCount": 157,
-    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 100}],
+    "promptTokensDetails": [None, {"modality": "TEXT", "tokenCount": 60}, {"modality": "AUDIO", "tokenCount": 40}],
 }
 
 RECORDED = [
@@ -88,7 +88,7 @@ EXPECTED = [
     ReasoningDelta("Now.", index=1),
     ToolCallDelta(0, id="fc_1", name="get_weather", arguments='{"city":"Paris"}', signature="Y2FsbA=="),
     ToolCallDelta(1, id="call_resp_1_1", name="now", arguments="{}"),
-    Usage(input_tokens=107, output_tokens=50, total_tokens=157, cache_read_tokens=64, reasoning_tokens=30),
+    Usage(107, 50, 157, cache_read_tokens=64, reasoning_tokens=30, audio_input_tokens=40),
     Finish("tool_calls", "STOP"),
 ]
 

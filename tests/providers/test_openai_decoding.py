@@ -362,8 +362,8 @@ class TestUsage:
             ({"prompt_tokens": 10, "prompt_cache_hit_tokens": 4}, Usage(10, 0, 10, cache_read_tokens=4)),
             ({"prompt_tokens": 10, "cached_tokens": 4}, Usage(10, 0, 10, cache_read_tokens=4)),
             (
-                {"prompt_tokens": 9, "prompt_tokens_details": {"cache_write_tokens": 3}},
-                Usage(9, 0, 9, cache_write_tokens=3),
+                {"prompt_tokens": 9, "prompt_tokens_details": {"cache_write_tokens": 3, "audio_tokens": 2}},
+                Usage(9, 0, 9, cache_write_tokens=3, audio_input_tokens=2),
             ),
             ({"input_tokens": 1, "output_tokens": 2.0}, Usage(1, 2, 3)),
             (
