@@ -8,9 +8,10 @@ clears everything. Not thread-safe by itself: the owner (`memory.Memory`) holds 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared_core.errors import ErrorKind
+from shared_core.figures import Figures
 from shared_core.gate import Gate, GateState
 from shared_core.policy import FailoverPolicy
 
@@ -51,9 +52,7 @@ class _Entry:
     gate: Gate
     keys: frozenset[Hashable] = frozenset()
     disabled: str | None = None
-    attempts: int = 0
-    successes: int = 0
-    latency: float | None = None
+    figures: Figures = field(default_factory=Figures)
 
 
 class ProviderHealthRegistry:
@@ -99,11 +98,7 @@ class ProviderHealthRegistry:
         """An attempt succeeded: failures before it are forgotten. Whether that ended an outage."""
         self.ensure((model,))
         entry = self._entries[model]
-        entry.attempts += 1
-        entry.successes += 1
-        if latency is not None:
-            # A fifth of the weight to the newest: follows a change within about ten calls.
-            entry.latency = latency if entry.latency is None else 0.8 * entry.latency + 0.2 * latency
+        entry.figures.succeeded(latency)
         if not entry.gate.hits or (started is not None and entry.gate.shut_at > started):
             return False
         entry.gate = Gate()
@@ -144,7 +139,7 @@ class ProviderHealthRegistry:
     def record_attempt(self, model: str) -> None:
         """An attempt failed, whoever is to blame: it counts in the figures alone."""
         self.ensure((model,))
-        self._entries[model].attempts += 1
+        self._entries[model].figures.failed()
 
     def disable(self, model: str, reason: str) -> None:
         """Takes `model` out until `reset` or `enable`."""
@@ -176,9 +171,9 @@ class ProviderHealthRegistry:
                     kind=gate.kind if gate.hits else None,
                     message=gate.message,
                     failures=gate.hits,
-                    attempts=entry.attempts,
-                    successes=entry.successes,
-                    latency=entry.latency,
+                    attempts=entry.figures.attempts,
+                    successes=entry.figures.successes,
+                    latency=entry.figures.latency,
                 )
             )
         return found

@@ -286,7 +286,7 @@ class FailoverManager:
             now = self._clock()
             return HealthSnapshot(
                 models=tuple(self._memory.health.snapshot(now)),
-                profiles=tuple(ProfileHealth.of(scope, gate, now) for scope, gate in self._memory.cooldowns),
+                profiles=ProfileHealth.all(self._memory, now),
             )
 
     def reset(self, model: str | None = None) -> None:

@@ -11,9 +11,11 @@ import contextlib
 import os
 import threading
 import weakref
+from collections import defaultdict
 
 from shared_core.budget import RetryBudget
-from shared_core.cooldown import Cooldowns
+from shared_core.cooldown import Cooldowns, Scoped
+from shared_core.figures import Figures
 from shared_core.health import ProviderHealthRegistry
 from shared_core.learnt import Learnt
 from shared_core.policy import FailoverPolicy
@@ -30,6 +32,7 @@ class Memory:
         lock: Held around every use of the rest.
         health: Health of models.
         cooldowns: Cooldowns of profiles.
+        profiles: Figures of profiles.
         budget: Tokens for repetitions in place.
         hedges: Tokens for asking a second target while the first is late.
     """
@@ -39,6 +42,7 @@ class Memory:
         _MEMORIES.add(self)
         self.health = ProviderHealthRegistry(policy)
         self.cooldowns = Cooldowns(policy.failure_memory)
+        self.profiles: defaultdict[Scoped, Figures] = defaultdict(Figures)
         self.budget = RetryBudget(policy.retry_budget, policy.retry_reserve)
         # Two in reserve: a program that has just begun may hedge, and not much more often than its share allows.
         self.hedges = RetryBudget(policy.hedge_budget, 2.0 if policy.hedge_budget else 0.0, per_second=0.0)

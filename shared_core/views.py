@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from importlib import import_module
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from shared_core.chain import Link
 from shared_core.cooldown import Scoped
 from shared_core.errors import ErrorKind
+from shared_core.figures import Figures
 from shared_core.gate import Gate, GateState
 from shared_core.health import ModelHealth
 from shared_core.memory import Memory
@@ -115,29 +116,50 @@ class Explanation(_Table):
 
 @dataclass(frozen=True, slots=True)
 class ProfileHealth:
-    """A cooldown of one profile; `model` is None where all of the profile cools. Times are seconds."""
+    """A profile, or (with a `model`) what is held against it for one model. Times are seconds.
+
+    Attributes:
+        provider: Provider's name.
+        profile: Profile's name.
+        model: The model that is meant; None for the whole profile.
+        state: "open", "cooling", "ajar" (the next call probes) or "probing".
+        retry_after: Seconds until it may be tried again; 0 if now.
+        kind: Why it cools.
+        message: Scrubbed text of the last failure.
+        hits: Consecutive failures that were its own.
+        figures: Of the whole profile: attempts, successes, latency.
+    """
 
     provider: str
     profile: str
     model: str | None
     state: GateState
     retry_after: float
-    kind: ErrorKind
+    kind: ErrorKind | None
     message: str
     hits: int
+    figures: Figures | None = None
 
     @classmethod
-    def of(cls, scope: Scoped, gate: Gate, now: float) -> ProfileHealth:
-        """The snapshot of one entry."""
-        left = 0.0 if gate.is_open else max(0.0, gate.until - now)
-        return cls(
-            scope.provider, scope.profile, scope.model, gate.state(now), left, gate.kind, gate.message, gate.hits
+    def all(cls, memory: Memory, now: float) -> tuple[ProfileHealth, ...]:
+        """Every profile that was asked, and everything that is held against one. The caller holds the lock."""
+        gates = dict(memory.cooldowns)
+        scopes = sorted(
+            {*memory.profiles, *gates}, key=lambda scope: (scope.provider, scope.profile, scope.model or "")
         )
+        return tuple(cls.of(scope, gates.get(scope, Gate()), memory.profiles.get(scope), now) for scope in scopes)
+
+    @classmethod
+    def of(cls, scope: Scoped, gate: Gate, figures: Figures | None, now: float) -> ProfileHealth:
+        """The snapshot of one of them."""
+        left = 0.0 if gate.is_open else max(0.0, gate.until - now)
+        kind = gate.kind if gate.hits else None
+        return cls(*scope, gate.state(now), left, kind, gate.message, gate.hits, figures and replace(figures))
 
 
 @dataclass(frozen=True, slots=True)
 class HealthSnapshot(_Table):
-    """Every known model, and every profile that was ever left alone and is not forgotten."""
+    """Every known model and profile, and what is held against a profile for one model."""
 
     _heads = ("target", "state", "free in", "answered", "first token", "last failure")
 
@@ -160,9 +182,9 @@ class HealthSnapshot(_Table):
                 f"{entry.provider} [{entry.profile}]" + (f" for {entry.model}" if entry.model else ""),
                 entry.state,
                 f"{entry.retry_after:.1f} s" if entry.retry_after else "-",
-                "-",
-                "-",
-                f"{entry.kind}{_in_a_row(entry.hits)}: {entry.message}",
+                f"{entry.figures.successes}/{entry.figures.attempts}" if entry.figures else "-",
+                f"{entry.figures.latency:.2f} s" if entry.figures and entry.figures.latency is not None else "-",
+                f"{entry.kind}{_in_a_row(entry.hits)}: {entry.message}" if entry.kind else "-",
             )
             for entry in self.profiles
         ]

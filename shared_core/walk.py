@@ -21,6 +21,7 @@ from typing import Literal, assert_never
 
 from shared_core.blame import FAIR_TRY, cool_model, cool_profile, is_cut_short
 from shared_core.chain import Link, Target
+from shared_core.cooldown import Scoped
 from shared_core.cursor import Cursor
 from shared_core.decisions import Attempt, Decision, GiveUp, Hedge, Wait
 from shared_core.errors import ErrorKind, FailoverError, ProviderError
@@ -265,6 +266,7 @@ class Walk:
         record.usage = usage
         latency = None if record.first_token is None else record.first_token - record.started
         recovered = self._memory.health.record_success(link.name, started=self._started, latency=latency)
+        self._memory.profiles[Scoped(link.provider, profile.name)].succeeded(latency)
         gone = self._memory.cooldowns.succeeded(link.provider, profile.name, link.model, started=self._started)
         self.notices.append(ending(record))
         if recovered or gone:
@@ -313,6 +315,7 @@ class Walk:
         self.notices.append(ending(record))
         target, rule = attempt.target, self._policy.rule(error.kind)
         self._memory.health.record_attempt(target.link.name)
+        self._memory.profiles[Scoped(target.link.provider, target.profile.name)].failed()
         if shown is not None:
             self._shown, self._broke = shown, (error, record)
             self._settle(attempt, error, now)

@@ -26,6 +26,7 @@ PURE = (
     "gate",
     "cooldown",
     "health",
+    "figures",
     "budget",
     "learnt",
     "intake",

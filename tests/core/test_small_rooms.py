@@ -410,7 +410,7 @@ def test_a_snapshot_prints_as_a_table() -> None:
     world.memory.health.disable("d/w", "too dear")
     snapshot = HealthSnapshot(
         tuple(world.memory.health.snapshot(world.now)),
-        tuple(ProfileHealth.of(scope, gate, world.now) for scope, gate in world.memory.cooldowns),
+        ProfileHealth.all(world.memory, world.now),
     )
     assert str(snapshot).splitlines() == [
         "target             state     free in  answered  first token  last failure",
@@ -418,8 +418,10 @@ def test_a_snapshot_prints_as_a_table() -> None:
         "b/y                cooling   29.5 s   0/1       -            rate_limit: slow down",
         "c/z                open      -        1/1       0.25 s       -",
         "d/w                disabled  -        0/0       -            too dear",
-        "a [default]        cooling   4.5 s    -         -            auth: bad key",
+        "a [default]        cooling   4.5 s    0/1       -            auth: bad key",
+        "b [default]        open      -        0/1       -            -",
         "b [default] for y  cooling   4.5 s    -         -            rate_limit: slow down",
+        "c [default]        open      -        1/1       0.25 s       -",
     ]
 
 
@@ -427,11 +429,11 @@ def test_a_profile_that_is_free_again_shows_no_time() -> None:
     """Answered, or at its end."""
     gate = Gate()
     gate.shut(0, 10, K.AUTH, "no")
-    assert ProfileHealth.of(Scoped("a", "p"), gate, 4).retry_after == 6
-    assert ProfileHealth.of(Scoped("a", "p"), gate, 12).retry_after == 0
+    assert ProfileHealth.of(Scoped("a", "p"), gate, None, 4).retry_after == 6
+    assert ProfileHealth.of(Scoped("a", "p"), gate, None, 12).retry_after == 0
     gate.take(12, "me", 5)
     gate.answered("me")
-    assert ProfileHealth.of(Scoped("a", "p"), gate, 4).retry_after == 0
+    assert ProfileHealth.of(Scoped("a", "p"), gate, None, 4).retry_after == 0
 
 
 def test_what_is_known_of_a_model_is_one_object() -> None:
