@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared_core import classify_response
-from shared_core.classify.body import dig
+from shared_core.classify.body import dig, is_status
 from shared_core.classify.codes import deciding_kind, status_of_code
 from shared_core.classify.limits import Refusal, read_refusal
 from shared_core.classify.retry_after import read_duration, retry_after
@@ -259,3 +259,95 @@ def test_milliseconds_come_before_seconds() -> None:
     assert retry_after(dig(None), {**headers, "retry-after-ms": "?"}) == 2.5
     assert retry_after(dig({"retryAfterMs": 1500}), {}) == 1.5
     assert retry_after(dig({"retryAfter": 1500}), {}) == 1_500
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(
+            "code",
+            "reason",
+            "error_code",
+            "errcode",
+            "subcode",
+            "type",
+            "error_type",
+            "exception_type",
+            "status",
+            "error",
+        ),
+        *("name", "blockReason", "finish_reason", "status_code", "http_status_code", "http_status", "raw_status_code"),
+        "x-amzn-ErrorType",
+    ],
+)
+def test_a_code_is_found_under_every_key_for_codes(key: str) -> None:
+    """As a word; a sentence under it is text."""
+    assert dig({"a": {key: "overloaded_error"}}).codes == ("overloaded_error",)
+    assert dig({"a": {key: "it is overloaded"}}).codes == ()
+    assert dig({"a": {"colour": "overloaded_error"}}).codes == ()
+
+
+@pytest.mark.parametrize(
+    "key", ["code", "status", "status_code", "http_status_code", "http_status", "raw_status_code", "error_code"]
+)
+def test_a_status_is_found_under_every_key_for_one(key: str) -> None:
+    """As a number or in digits."""
+    assert dig({"a": {key: 429}}).status == dig({"a": {key: "429"}}).status == 429
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("message", "msg", "error_msg", "error_message", "detail", "error_description", "status_msg", "error", "raw"),
+        "title",
+    ],
+)
+def test_a_message_is_found_under_every_key_for_one(key: str) -> None:
+    """Before any other sentence of the body, however much longer that is."""
+    assert dig({"a": {key: "It broke."}, "remark": "Somebody has said a lot more than that."}).message == "It broke."
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("input", "messages", "prompt", "tools", "request", "ctx", "stack", "traceback", "body", "instructions"),
+        *("tool_output", "output", "content"),
+    ],
+)
+def test_what_a_provider_echoes_says_nothing(key: str) -> None:
+    """The caller's own words are not the error's."""
+    body = {"message": "It broke.", key: [{"code": "invalid_api_key", "message": "You are out of quota."}]}
+    assert (dig(body).codes, dig(body).prose) == ((), "It broke.")
+
+
+@pytest.mark.parametrize("key", ["headers", "http_headers"])
+def test_upstream_headers_are_kept_apart(key: str) -> None:
+    """A gateway puts them into its body."""
+    assert dig({"a": {key: {"Retry-After": "7"}}}).headers == {"retry-after": "7"}
+    assert classify_response(429, {"a": {key: {"Retry-After": "7"}}}).retry_after == 7
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("retryDelay", "retry_after", "retry_after_seconds", "resets_in_seconds", "resets_at", "reset_at"),
+        *("reset_after", "resets_in", "reset_in", "next_reset_time", "estimated_time"),
+    ],
+)
+def test_a_wait_is_found_under_every_key_for_one(key: str) -> None:
+    """In seconds, as a number or in words."""
+    assert [classify_response(429, {"a": {key: value}}).retry_after for value in (7, "7s", "7", True)][:3] == [7.0] * 3
+
+
+@pytest.mark.parametrize("number", [399, 600, 4290, True, "429", None, 429.0])
+def test_no_other_number_is_a_status(number: object) -> None:
+    """From 400 to 599, whole."""
+    assert not is_status(number)
+    assert is_status(400)
+    assert is_status(599)
+
+
+@pytest.mark.parametrize("code", ["error", "none", "null", "object", "failed", "failure", "fail", "false", "exception"])
+def test_words_that_every_error_has_are_no_code(code: str) -> None:
+    """A number says more."""
+    assert classify_response(400, {"error": {"type": code, "code": 77}}).code == "77"

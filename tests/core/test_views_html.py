@@ -40,13 +40,14 @@ def test_health_is_a_table_in_a_notebook(manager: FailoverManager) -> None:
     """A row for each model and profile under the heads of the printed table, and the provider's words escaped."""
     html = manager.health()._repr_html_()
     assert cells(html, "th") == ["target", "state", "free in", "answered", "first token", "last failure"]
-    assert len(cells(html, "tr")) == 4
+    assert len(cells(html, "tr")) == 5
     assert [cells(row, "td")[:2] for row in cells(html, "tr")[1:]] == [
         ["a/down", "cooling"],
         ["b/up", "open"],
         ["a [main]", "cooling"],
+        ["b [default]", "open"],
     ]
-    assert [cells(row, "td")[3] for row in cells(html, "tr")[1:]] == ["0/1", "1/1", "-"]
+    assert [cells(row, "td")[3] for row in cells(html, "tr")[1:]] == ["0/1", "1/1", "0/1", "1/1"]
     assert re.fullmatch(r"\d\d\.\d s", cells(html, "td")[2])
     assert "<script>" not in html
     assert "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt; &amp; more" in html
