@@ -4,7 +4,8 @@
 whole loop, timers included.
 
 Invariants: one daemon thread an answer, which ends with it; whoever goes away waits for nobody: a step that is under
-way ends in its thread, and the answer is closed there. What it raises then is nobody's failure.
+way ends in its thread, at its next read from the network at the latest, and the answer is closed there. What it raises
+then is nobody's failure.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Generic, TypeVar
 
 from llama_index.core.llms.custom import CustomLLM
 from llama_index.core.llms.llm import LLM
+
+from shared_core.providers import reaper
 
 __all__ = ["beside", "is_blocking"]
 
@@ -50,19 +53,24 @@ class _Hand(Generic[_Item]):
         self._items = items
         self._loop = asyncio.get_running_loop()
         self._wanted: SimpleQueue[asyncio.Future[_Item | None] | None] = SimpleQueue()
+        self._is_busy = False
         context = contextvars.copy_context()
         name = "llm-failover-blocking"
-        threading.Thread(target=context.run, args=(self._work,), name=name, daemon=True).start()
+        self._thread = threading.Thread(target=context.run, args=(self._work,), name=name, daemon=True)
+        self._thread.start()
 
     def next(self) -> asyncio.Future[_Item | None]:
         """The next item; None at the end."""
         future: asyncio.Future[_Item | None] = self._loop.create_future()
+        self._is_busy = True
         self._wanted.put(future)
         return future
 
     def leave(self) -> None:
         """Nobody reads on: the generator is closed in its thread, behind the step that is under way."""
         self._wanted.put(None)
+        if self._is_busy:
+            reaper.end(self._thread)
 
     def _work(self) -> None:
         with suppress(Exception), closing(self._items):
@@ -72,6 +80,7 @@ class _Hand(Generic[_Item]):
                     item = next(self._items, None)
                 except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where it was asked for
                     raised = error
+                self._is_busy = False
                 with suppress(RuntimeError):  # the loop is closed
                     self._loop.call_soon_threadsafe(_tell, future, item, raised)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -204,6 +204,8 @@ class Growing:
         return response.model_copy(update=update)
 
     def _response(self, raw: dict[str, Any], delta: str = "", **extra: str) -> ChatResponse:
+        if delta and not (self._thinking or self._calls):
+            return _text_response(self._text, raw, delta)
         message = self._message(self._thinking.values(), self._calling.values())
         return ChatResponse(message=message, delta=delta, raw=raw, additional_kwargs=extra)
 
@@ -237,6 +239,30 @@ class Growing:
     def _signatures(self) -> dict[str, str]:
         found = {call.id: call.signature for call in self._calls.values() if call.signature}
         return {"text": self._text_signature, **found} if self._text_signature else found
+
+
+_BLOCK = TextBlock(text="")
+_MESSAGE = ChatMessage(role=MessageRole.ASSISTANT, blocks=[_BLOCK], additional_kwargs={})
+_RESPONSE = ChatResponse(message=_MESSAGE, delta="", raw={}, additional_kwargs={})
+_Model = TypeVar("_Model", TextBlock, ChatMessage, ChatResponse)
+_set = object.__setattr__
+
+
+def _text_response(text: str, raw: dict[str, Any], delta: str) -> ChatResponse:
+    """Text alone, as nearly every response of a stream is: equal to a validated one, in half of the time."""
+    block = _like(_BLOCK, text=text)
+    message = _like(_MESSAGE, blocks=[block], additional_kwargs={})
+    return _like(_RESPONSE, message=message, delta=delta, raw=raw, additional_kwargs={})
+
+
+def _like(model: _Model, **fields: Any) -> _Model:
+    """A copy of a template; what is mutable in it must be among the `fields`, or would be shared."""
+    made = type(model).__new__(type(model))
+    _set(made, "__dict__", {**vars(model), **fields})
+    _set(made, "__pydantic_fields_set__", set(model.model_fields_set))
+    _set(made, "__pydantic_extra__", None)
+    _set(made, "__pydantic_private__", None)
+    return made
 
 
 def _signed(message: ChatMessage, origin: str | None) -> ChatMessage:

@@ -228,7 +228,7 @@ def _numeric() -> dict[tuple[str, str], ErrorKind | int]:
     }
 
 
-TIMEOUT_CODES: Final = frozenset(_fold(code) for code in _AS_STATUS[504].split()) | {"modeltimeout", "timeouterror"}
+TIMEOUT_CODES: Final = frozenset(_fold(code) for code in _AS_STATUS[504].split())
 """Folded codes and exception names that say that a timer ran out."""
 
 

@@ -4,9 +4,9 @@ Against httpx, a call costs a quarter and a chunk that comes in a packet of its 
 with the connections that it holds. It owns the translation: errors are httpx's, each of the class that httpx itself
 would end in, so that nobody above knows who carried the bytes. It refuses redirects, cookies, proxies and retries.
 
-Invariants: an error has at most an `OSError` as its cause, since aiohttp's own bear a status (400) for what no server
-said. Closing an answer never waits, so that no cancellation can come between: what was read to its end went back to
-the pool then, anything else is cut off.
+Invariants: an error has at most an `OSError` behind it, since aiohttp's own bear a status (400) for what no server
+said, and the headers of the request. Closing an answer never waits, so that no cancellation can come between: what was
+read to its end went back to the pool then, anything else is cut off.
 """
 
 from __future__ import annotations
@@ -76,8 +76,10 @@ class AiohttpChannel:
                 timeout=_timeout(timeouts["connect"], timeouts["read"]),
             )
         except _RAISED as error:
-            raise _translated(error) from _system_error(error)
-        return _Answer(response)
+            broken = _translated(error)
+        else:
+            return _Answer(response)
+        raise broken  # from out here, so that it does not hold on to aiohttp's error
 
     async def aclose(self) -> None:
         """Closes all connections."""
@@ -112,7 +114,8 @@ class _Answer:
         try:
             return await self._read()
         except _RAISED as error:
-            raise _translated(error) from _system_error(error)
+            broken = _translated(error)
+        raise broken
 
     async def aclose(self) -> None:
         if self._closed is not None:
@@ -147,26 +150,42 @@ def _timeout(connect: float, read: float) -> aiohttp.ClientTimeout:
 
 def _translated(error: Exception) -> httpx.TransportError:
     """The error that httpx has for it. Its words are those of the system, without addresses and objects."""
-    text = str(_system_error(error) or error) or type(error).__name__
+    cause = _system_error(error)
+    made = _kind(error)(_WORDS.get(type(error)) or str(cause or error) or type(error).__name__)
+    made.__cause__ = cause
+    return made
+
+
+_WORDS: Mapping[type[Exception], str] = {
+    aiohttp.ConnectionTimeoutError: "the connection took too long",
+    aiohttp.SocketTimeoutError: "the server was silent for too long",
+    aiohttp.ServerDisconnectedError: "Server disconnected without sending a response.",
+    aiohttp.ClientPayloadError: "peer closed connection without sending complete message body",
+    aiohttp.ClientResponseError: "the server's answer is not HTTP",
+    aiohttp.NonHttpUrlClientError: "the address is not one of HTTP",
+    aiohttp.InvalidUrlClientError: "the address is not a URL",
+}
+"""In place of what aiohttp says, which is addresses and bytes."""
+
+
+def _kind(error: Exception) -> type[httpx.TransportError]:
     match error:
         case aiohttp.ConnectionTimeoutError():
-            return httpx.ConnectTimeout("the connection took too long")
+            return httpx.ConnectTimeout
         case TimeoutError():
-            return httpx.ReadTimeout("the server was silent for too long")
+            return httpx.ReadTimeout
         case aiohttp.ClientConnectorError():
-            return httpx.ConnectError(text)
+            return httpx.ConnectError
         case aiohttp.ServerDisconnectedError():
-            return httpx.RemoteProtocolError("Server disconnected without sending a response.")
+            return httpx.RemoteProtocolError
         case aiohttp.ClientConnectionResetError():
-            return httpx.WriteError(text)
+            return httpx.WriteError
         case OSError():
-            return httpx.ReadError(text)
-        case aiohttp.ClientPayloadError():
-            return httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+            return httpx.ReadError
         case aiohttp.NonHttpUrlClientError() | aiohttp.InvalidURL():
-            return httpx.UnsupportedProtocol("the address is not one of HTTP")
+            return httpx.UnsupportedProtocol
         case _:
-            return httpx.RemoteProtocolError("the server's answer is not HTTP")
+            return httpx.RemoteProtocolError
 
 
 def _system_error(error: BaseException) -> OSError | None:

@@ -4,7 +4,7 @@ Connections of async code belong to the loop that opened them, so each loop gets
 `asyncio.run` after another, Jupyter, worker threads) closes them through the same mechanism by which it closes async
 generators. Those of sync code close with their owner, or with the process. A forked child never uses its parent's
 connections. A client that the user brought is used as it is and never closed. The SSL context is built once a process:
-it costs 20 ms.
+it costs 20 ms, and aiohttp 200 ms to import, for which no event loop stands still.
 
 Async calls go over aiohttp where it is installed (see `aiohttp_channel`), all else over httpx's own transport;
 `LLM_FAILOVER_TRANSPORT=httpx` in the environment, or a client of the user's, keeps to httpx. Where the environment or
@@ -147,7 +147,9 @@ def _made() -> Channel:
 
 
 async def _maker() -> Callable[[], AsyncChannel]:
-    """What makes the channel of a loop. aiohttp takes 0.2 s to import, for which the loop must not stand still."""
+    """What makes the channel of a loop. What takes long, once a process, is done while the loop goes on."""
+    if not _ssl_context.cache_info().currsize:
+        await asyncio.to_thread(_ssl_context)
     if _has_proxies():
         return _proxied
     if os.environ.get(TRANSPORT_VARIABLE, "").strip().lower() != "httpx":

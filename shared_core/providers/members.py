@@ -5,9 +5,10 @@ module makes a `Provider` of it. It owns how a blocking iterator is read under t
 a thread of its own (`_Pump`) and the reader takes whatever is there as one batch; a timer wakes the reader, never the
 member. It refuses to look into chunks, to retry, and to judge what a member's end means beyond what the member tells.
 
-Invariants: no thread outlives its member's next chunk once the reader has gone: the worker closes the member's iterator
-as soon as it gets control, and ends. What an abandoned worker meets after that is nobody's failure and is not logged.
-The caller's context variables are visible to the member; what it sets there stays in its thread.
+Invariants: no thread outlives its member's next chunk or read of an HTTP answer once the reader has gone: the worker
+closes the member's iterator as soon as it gets control, and ends. What an abandoned worker meets after that is nobody's
+failure and is not logged. The caller's context variables are visible to the member; what it sets there stays in its
+thread.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Protocol, TypeAlias
 from shared_core.classify import ClassifierRule, classify_error
 from shared_core.errors import ErrorKind, FailoverError, ProviderError
 from shared_core.events import Failed, Finish, MemberChunk, WireEvent
+from shared_core.providers import reaper
 from shared_core.providers.base import Attempted, Guard
 from shared_core.providers.models import ModelInfo
 from shared_core.request import LLMRequest
@@ -188,14 +190,15 @@ class _Pump:
     answer fits into memory, where it is collected anyway.
     """
 
-    __slots__ = ("_context", "_is_closed", "_is_started", "_make", "_next", "_queue")
+    __slots__ = ("_context", "_has_ended", "_is_closed", "_make", "_next", "_queue", "_thread")
 
     def __init__(self, make: Callable[[], Generator[MemberChunk, None, None]]) -> None:
         self._make = make
         self._context = contextvars.copy_context()
         self._queue: SimpleQueue[_Item] = SimpleQueue()
         self._next: _Item | None = None
-        self._is_started = False
+        self._thread: threading.Thread | None = None
+        self._has_ended = False
         self._is_closed = False
 
     def read(self) -> Sequence[MemberChunk] | None:
@@ -205,10 +208,10 @@ class _Pump:
             _WokenError: `wake` was called.
             BaseException: What the iterator raised, after all chunks before it.
         """
-        if not self._is_started:
-            self._is_started = True
+        if self._thread is None:
             name = "llm-failover-member"
-            threading.Thread(target=self._context.run, args=(self._work,), name=name, daemon=True).start()
+            self._thread = threading.Thread(target=self._context.run, args=(self._work,), name=name, daemon=True)
+            self._thread.start()
         item, self._next = self._next, None
         if item is None:
             item = self._queue.get()
@@ -233,8 +236,10 @@ class _Pump:
         self._queue.put(_Signal.WOKEN)
 
     def close(self) -> None:
-        """The reader has gone: the thread ends as soon as the iterator gives it control."""
+        """The reader has gone: the thread ends as soon as the iterator gives it control, or reads from the network."""
         self._is_closed = True
+        if self._thread is not None and not self._has_ended:
+            reaper.end(self._thread)
 
     def _work(self) -> None:
         with ExitStack() as stack:
@@ -246,5 +251,6 @@ class _Pump:
 
     def _hand_over(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         """Tells a reader that waits how it ended; whatever the iterator raised is the reader's, if there is one."""
+        self._has_ended = True
         self._queue.put(_Signal.ENDED if error is None else error)
         return True

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from shared_core import classify_response
+from shared_core import ClassifierRule, classify_response
 from shared_core.classify.body import dig, is_status
 from shared_core.classify.codes import deciding_kind, status_of_code
-from shared_core.classify.limits import Refusal, read_refusal
+from shared_core.classify.limits import Refusal, read_limits, read_refusal
 from shared_core.classify.retry_after import read_duration, retry_after
 from shared_core.errors import ErrorKind
 
@@ -202,6 +204,7 @@ def test_a_blamed_parameter_was_refused_if_the_text_says_so(words: str) -> None:
     ("text", "seconds"),
     [
         ("250ms", 0.25),
+        ("250 milliseconds", 0.25),
         ("26s", 26.0),
         ("1m30.5s", 90.5),
         ("2h", 7_200.0),
@@ -351,3 +354,119 @@ def test_no_other_number_is_a_status(number: object) -> None:
 def test_words_that_every_error_has_are_no_code(code: str) -> None:
     """A number says more."""
     assert classify_response(400, {"error": {"type": code, "code": 77}}).code == "77"
+
+
+@pytest.mark.parametrize(
+    ("condition", "other"),
+    [
+        ({"provider": "ACME"}, {"provider": "other"}),
+        ({"status": 400}, {"status": 401}),
+        ({"status": (400, 409)}, {"status": ()}),
+        ({"code": "ODD"}, {"code": "even"}),
+        ({"pattern": "THE moon"}, {"pattern": "the sun"}),
+        ({"when": lambda error: error.status == 400}, {"when": lambda error: error.status == 401}),
+    ],
+)
+def test_any_condition_of_a_rule_is_enough(condition: dict[str, Any], other: dict[str, Any]) -> None:
+    """And with several, each must hold."""
+
+    def kind(**conditions: Any) -> ErrorKind:
+        rules = [ClassifierRule(kind=K.CONTENT_FILTER, **conditions)]
+        body = {"error": {"code": "odd", "message": "Under the moon."}}
+        return classify_response(400, body, provider="acme", rules=rules).kind
+
+    assert kind(**condition) is K.CONTENT_FILTER
+    assert kind(**other) is K.BAD_REQUEST
+    both = {"provider": "acme", "status": 400, "code": "odd", "pattern": "moon", "when": lambda _: True}
+    assert kind(**{**both, **condition}) is K.CONTENT_FILTER
+    assert kind(**{**both, **other}) is K.BAD_REQUEST
+
+
+def test_curly_quotes_and_frames_are_read_as_plain_ones() -> None:
+    """So that one pattern serves all who write them."""
+    assert dig("\u2018a\u2019 \u201cb\u201d `c`\u00a0d\uff0ce\u3002f \u2502 g").prose == "'a' \"b\" 'c' d,e. f g"
+
+
+@pytest.mark.parametrize(
+    "name", ["resource_exhausted", "generativelanguage", "ai.google.dev", "aliyun", "alibaba", "RESOURCE_EXHAUSTED"]
+)
+def test_some_vendors_word_a_throttle_like_an_empty_account(name: str) -> None:
+    """They are known by what their text names; with anybody else the account is empty."""
+    words = "You exceeded your current quota, please check your plan and billing details"
+    assert classify_response(429, f"{words}. {name}").kind is K.RATE_LIMIT
+    assert classify_response(429, words).kind is K.BALANCE
+    assert classify_response(402, f"{words}. {name}").kind is K.BALANCE
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        *("gemini", "google", "google_ai", "vertex", "vertex-ai", "google-vertex", "google_genai", "gemini-cli"),
+        *("qwen", "dashscope", "alibaba", "aliyun", "bailian", "ModelStudio"),
+    ],
+)
+def test_or_by_their_own_name(provider: str) -> None:
+    """A code for an empty account is not believed of them either."""
+    body = {"error": {"code": "insufficient_quota", "message": "Please check your plan and billing details."}}
+    assert classify_response(429, body, provider=provider).kind is K.RATE_LIMIT
+    assert classify_response(429, body, provider="acme").kind is K.BALANCE
+
+
+@pytest.mark.parametrize(
+    ("remaining", "reset"),
+    [
+        *((f"x-ratelimit-remaining-{what}", f"x-ratelimit-reset-{what}") for what in ("requests", "tokens")),
+        ("x-ratelimit-remaining-tokens-minute", "x-ratelimit-reset-tokens-minute"),
+        ("x-ratelimit-remaining-requests-day", "x-ratelimit-reset-requests-day"),
+        *((f"x-rate-limit-remaining-{what}", f"x-rate-limit-reset-{what}") for what in ("requests", "tokens")),
+        *(
+            (f"anthropic-ratelimit-{what}-remaining", f"anthropic-ratelimit-{what}-reset")
+            for what in ("requests", "tokens", "input-tokens", "output-tokens", "unified")
+        ),
+        ("x-ratelimit-remaining", "x-ratelimit-reset"),
+        ("x-rate-limit-remaining", "x-rate-limit-reset"),
+        ("ratelimit-remaining", "ratelimit-reset"),
+    ],
+)
+def test_a_window_that_is_used_up_says_when_it_is_full_again(remaining: str, reset: str) -> None:
+    """One with something left did not cause the refusal; one that does not tell counts if no other does."""
+    used_up = {remaining: "0", reset: "7s"}
+    assert retry_after(dig(None), used_up) == 7
+    assert retry_after(dig(None), {**used_up, remaining: "0.0"}) == 7
+    assert retry_after(dig(None), {**used_up, remaining: "1"}) is None
+    assert retry_after(dig(None), {reset: "7s"}) == 7
+    assert retry_after(dig(None), {reset: "0"}) is None
+    assert retry_after(dig(None), {"retry-after": "3", **used_up}) == 3
+
+
+def test_a_wait_in_seconds_comes_before_a_moment() -> None:
+    """It needs no clock."""
+    for moment in ("next_reset_time", "resets_at", "reset_at"):
+        assert retry_after(dig({moment: 1_000_000_060, "retry_after": 7}), {}, now=lambda: 1e9) == 7
+
+
+def test_a_lone_word_under_error_is_message_and_code() -> None:
+    """Under other keys for codes it is a code alone, and no truth value is one."""
+    assert (dig({"error": "overloaded_error"}).codes, dig({"error": "overloaded_error"}).message) == (
+        ("overloaded_error",),
+        "overloaded_error",
+    )
+    assert dig({"code": "overloaded_error"}).message == ""
+    assert dig({"code": True}).codes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "ceiling"),
+    [
+        ("the token limit is 4096", 4096),
+        ("the token limit is 4,096", 4096),
+        ("the token limit is 32k", 32_000),
+        ("the token limit is 100000000", 100_000_000),
+        ("the token limit is 100000001", None),
+        ("the token limit is 0", None),
+        ("fewer than 4096", 4096),
+    ],
+)
+def test_a_window_is_a_number_that_can_be_one(text: str, ceiling: int | None) -> None:
+    """Of tokens, above nothing, and not larger than any window."""
+    assert read_limits(K.CONTEXT_EXCEEDED, text).ceiling == ceiling

@@ -11,6 +11,10 @@ from shared_core.errors import ErrorKind
 
 WORDINGS: Mapping[ErrorKind, str] = {
     ErrorKind.BALANCE: """
+        It needs more of them: you need more credits.
+        You have run out of it.
+        It exhausted its free ones.
+        余额没有了
         Your access was suspended possibly due to an open bill.
         There are unpaid invoices.
         You can only afford 120 of them.
@@ -33,6 +37,13 @@ WORDINGS: Mapping[ErrorKind, str] = {
         免费额度耗尽
     """,
     ErrorKind.AUTH: """
+        You are unauthorized.
+        Access is denied.
+        You are not authenticated.
+        The token is invalid.
+        The security token included.
+        身份验证出错
+        未提供令牌
         The account was flagged by our team.
         This is a violation of provider terms.
         The account is inactive.
@@ -58,6 +69,8 @@ WORDINGS: Mapping[ErrorKind, str] = {
         您没有权限
     """,
     ErrorKind.CONTENT_FILTER: """
+        It is prohibited_content.
+        It was considered high-risk
         The content policy says no.
         The response was filtered due to something.
         It was blocked by our safety people.
@@ -75,6 +88,12 @@ WORDINGS: Mapping[ErrorKind, str] = {
         包含敏感词
     """,
     ErrorKind.BAD_REQUEST: """
+        This is a bad request.
+        There is a missing field.
+        It is not allowed.
+        The value does not match.
+        A tool_result is absent.
+        参数有误
         Unexpected keyword 'foo' was given.
         There are unsupported fields.
         'top_p' is not supported with it.
@@ -89,6 +108,10 @@ WORDINGS: Mapping[ErrorKind, str] = {
         格式错误
     """,
     ErrorKind.CONTEXT_EXCEEDED: """
+        See max_total_tokens.
+        The range of input length is 1.
+        上下文太多
+        prompt超长
         It is too large for model with 8192 context.
         The context limit is too low.
         Your words exceed the context.
@@ -101,6 +124,8 @@ WORDINGS: Mapping[ErrorKind, str] = {
         内容过长
     """,
     ErrorKind.OUTPUT_LIMIT: """
+        The model output limit was reached.
+        It has a maximum number of output tokens.
         max_new_tokens is too large.
         We write at most 4096 completion tokens.
         max_tokens: 5000 > 4096
@@ -112,6 +137,11 @@ WORDINGS: Mapping[ErrorKind, str] = {
         max_tokens 参数太多
     """,
     ErrorKind.RATE_LIMIT: """
+        The rate exceeded ours.
+        The limit exceeded is ours.
+        There is a request limit.
+        The QPS is too high.
+        请求过于多
         The limit was hit.
         You exceed our own rate limit today.
         We take ten images a day.
@@ -127,6 +157,24 @@ WORDINGS: Mapping[ErrorKind, str] = {
         The concurrency is too high.
     """,
     ErrorKind.TRANSIENT: """
+        We are in overload.
+        Please retry your request.
+        This is an internal_error.
+        It had an error.
+        A connection error happened.
+        We cannot reach the server.
+        EOF occurred.
+        The load failed.
+        It was premature.
+        RST_STREAM
+        An incomplete chunk came.
+        SSL says no.
+        The name or service not known.
+        It was unloaded.
+        Not enough system memory.
+        It is starting up.
+        服务繁忙
+        We are at capacity
         The model x is currently experiencing it.
         It is temporarily down.
         And try again.
@@ -150,6 +198,11 @@ WORDINGS: Mapping[ErrorKind, str] = {
         稍后再试
     """,
     ErrorKind.MODEL_MISSING: """
+        It needs on-demand throughput.
+        You have not activated the model.
+        It is not a chat model.
+        It is not supported by any provider.
+        未找到这个模型
         There is no deployment by that name.
         You have no access to these models.
         You are not subscribed to a plan for this model.

@@ -123,8 +123,12 @@ def test_advice_on_silence_tells_a_share_from_a_timer() -> None:
     """What a deadline cuts short is not remembered, and with a shorter timer it is: the rehearsal shows both."""
     hasty = drill([OPENAI, CLAUDE], ["stalled"], policy=FailoverPolicy(deadline=18.0))
     (advice,) = [text for text in hasty.advice if "deadline" in text]
-    assert advice.startswith("Each of 2 targets gets its share of deadline=18, less than a third of first_token_timeout=30.")
-    assert advice.endswith("users waited 9.0 s longer (stalled), again and again. Set first_token_timeout to 9 or less.")
+    assert advice.startswith(
+        "Each of 2 targets gets its share of deadline=18, less than a third of first_token_timeout=30."
+    )
+    assert advice.endswith(
+        "users waited 9.0 s longer (stalled), again and again. Set first_token_timeout to 9 or less."
+    )
     assert hasty["stalled"].verdict == "your users waited 9.0 s longer each time"
     sound = drill([OPENAI, CLAUDE], ["stalled"], policy=FailoverPolicy(deadline=18.0, first_token_timeout=6.0))
     assert sound["stalled"].verdict == "your users waited 6.0 s longer in 2 of 6 calls"

@@ -22,7 +22,7 @@ from shared_core.manager import FailoverManager
 from shared_core.policy import FailoverPolicy
 from shared_core.providers import clients as room
 from shared_core.providers import lanes
-from shared_core.providers.aiohttp_channel import AiohttpChannel, _translated
+from shared_core.providers.aiohttp_channel import AiohttpChannel, _retrieve, _translated
 from shared_core.providers.base import HTTPCall
 from shared_core.providers.channels import AsyncClientChannel, AsyncTransportChannel
 from shared_core.providers.clients import TRANSPORT_VARIABLE, Clients
@@ -121,7 +121,11 @@ async def test_a_broken_exchange(name: str, transport: str) -> None:
     async with serving(BROKEN[name]) as url:
         error = await failure(url)
     assert (error.kind, error.status, error.is_timeout) == (ErrorKind.TRANSIENT, None, False)
-    assert KEY not in f"{error!r}{error.__cause__!r}"
+    link: BaseException | None = error
+    while link is not None:
+        assert KEY not in repr(link)
+        assert not isinstance(link, aiohttp.ClientError)  # some hold the request's headers
+        link = link.__cause__ or link.__context__
 
 
 @pytest.mark.parametrize(
@@ -156,6 +160,22 @@ async def test_a_long_head_and_a_compressed_body(transport: str) -> None:
     play = says(head + b"content-length: %d\r\n\r\n" % len(body), body[:20], body[20:])
     async with serving(play) as url, FailoverManager(base_urls={"a": url}) as manager:
         assert (await manager.acomplete(asking())).text == "Alpha"
+
+
+async def test_an_answer_that_waits_for_its_reader(transport: str) -> None:
+    """What has come is read, even when the connection is long gone."""
+    async with serving(says(HEAD + b"connection: close\r\n\r\n", EVENT, LAST)) as url:
+        clients = Clients()
+        channel = await clients.for_loop()
+        call = HTTPCall(f"{url}/chat/completions", {"accept": "*/*"}, b"{}")
+        answer = await channel.send(call, {"connect": 1.0, "read": 5.0, "write": 1.0, "pool": 1.0})
+        await asyncio.sleep(0.1)
+        body = b""
+        while piece := await answer.read():
+            body += piece
+        await answer.aclose()
+        assert body == EVENT + LAST
+        await clients.aclose()
 
 
 async def test_a_name_and_a_password_in_the_address(transport: str, sim: Simulator, make: Maker) -> None:
@@ -234,6 +254,7 @@ def test_who_carries(monkeypatch: pytest.MonkeyPatch) -> None:
         await clients.aclose()
         return found
 
+    monkeypatch.delenv(TRANSPORT_VARIABLE, raising=False)
     assert asyncio.run(kind()) is AiohttpChannel
     monkeypatch.setenv(TRANSPORT_VARIABLE, "httpx")
     assert asyncio.run(kind()) is AsyncTransportChannel
@@ -268,11 +289,33 @@ def test_a_proxy_of_the_environment(sim: Simulator, make: Maker, monkeypatch: py
     assert asyncio.run(manager.acomplete(asking())).text == ECHO
 
 
-async def test_first_calls_of_a_loop_share_its_connections() -> None:
-    """Tasks that come first together get the same channel."""
+async def test_first_calls_of_a_loop_share_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks that come first together, and wait together for what must be loaded, get the same channel."""
+    monkeypatch.setattr(room, "_IMPORTED", [])
     clients = Clients()
     assert len({id(channel) for channel in await asyncio.gather(*(clients.for_loop() for _ in range(8)))}) == 1
     await clients.aclose()
+
+
+def test_loops_of_a_parent_are_not_closed_by_its_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a child inherits is held on to, and left alone."""
+    monkeypatch.setattr(room, "_INHERITED", [])
+    table: dict[asyncio.AbstractEventLoop, object] = {}
+    room._drop_closed(table, -1)
+    assert room._INHERITED[0] is table
+
+
+async def test_an_empty_piece_is_not_the_end() -> None:
+    """What decompression makes of a first piece may be nothing."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in (b"", EVENT, b"", LAST):
+            yield piece
+
+    channel = AsyncTransportChannel(httpx.MockTransport(lambda _: httpx.Response(200, content=pieces())))
+    answer = await channel.send(HTTPCall("http://here/", {}, b""), {})
+    assert [await answer.read() for _ in range(3)] == [EVENT, LAST, b""]
+    await answer.aclose()
 
 
 PROGRAM = """
@@ -325,6 +368,15 @@ def test_errors_are_httpx_s(raised: Exception, told: type[httpx.TransportError])
     assert type(_translated(raised)) is told
 
 
+async def test_a_close_that_is_cancelled_is_no_error() -> None:
+    """Whoever is cancelled while it closes the connections cancels what tells of their end."""
+    closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    closed.add_done_callback(_retrieve)
+    closed.cancel()
+    await asyncio.sleep(0)
+    assert closed.cancelled()
+
+
 async def test_an_address_that_is_none() -> None:
     """It is not quoted: it may hold a password."""
     async with aclosing(AiohttpChannel(httpx.create_ssl_context())) as channel:
@@ -369,6 +421,25 @@ def test_a_rush_of_threads_leaves_few_connections(sim: Simulator, make: Maker) -
         assert {call.result().text for call in calls} == {"Alpha"}
     sim.wait_for(lambda: sim.connections.open <= 2)
     manager.complete(asking())
+
+
+def test_a_body_that_is_closed_twice(sim: Simulator) -> None:
+    """It leaves its lane once."""
+    row = lanes.Lanes(httpx.create_ssl_context())
+    with httpx.Client(transport=row) as client, client.stream("GET", sim.url) as response:
+        response.read()
+        response.stream.close()
+        assert [lane.busy for lane in row._row._lanes] == [0]
+
+
+async def test_a_body_that_is_closed_twice_async(sim: Simulator) -> None:
+    """The same, async."""
+    async_row = lanes.AsyncLanes(httpx.create_ssl_context())
+    async with httpx.AsyncClient(transport=async_row) as client, client.stream("GET", sim.url) as response:
+        await response.aread()
+        await response.stream.aclose()
+        assert [lane.busy for lane in async_row._row._lanes] == [0]
+    await sim.await_for(lambda: sim.connections.open == 0)
 
 
 @pytest.mark.usefixtures("narrow")

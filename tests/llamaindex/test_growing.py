@@ -66,6 +66,23 @@ def test_text_grows() -> None:
     ]
 
 
+def test_text_alone_is_what_the_framework_would_build() -> None:
+    """Responses that hold just text are built without validation, equal to validated ones and sharing nothing."""
+    one, two, _ = played(TextDelta("Alpha"), TextDelta(" beta"))
+    message = ChatMessage(role="assistant", blocks=[TextBlock(text="Alpha beta")])
+    built = ChatResponse(message=message, delta=" beta", raw={"type": "text", "text": " beta"})
+    assert two == built
+    assert two.model_dump() == built.model_dump()
+    assert ChatResponse.model_validate_json(two.model_dump_json()) == built
+    assert two.model_copy(deep=True) == built
+    one.additional_kwargs["mine"] = one.message.additional_kwargs["mine"] = 1
+    one.message.blocks.append(TextBlock(text="more"))
+    one.logprobs = []
+    assert two == built
+    assert "logprobs" not in two.model_fields_set
+    assert played(TextDelta("Alpha"))[0].message.blocks == [TextBlock(text="Alpha")]
+
+
 def test_events_without_content_show_nothing() -> None:
     """Usage, details, the finish and empty deltas make no response of their own."""
     responses = played(
