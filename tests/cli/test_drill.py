@@ -42,7 +42,7 @@ def test_a_few_scenarios_are_shown_call_by_call(run: Any, file: str) -> None:
     assert "    your users saw nothing" in lines
     assert "     1  streamed  first word 0.6 s, whole 1.4 s   A transient, C succeeded" in lines
     assert "· broken-late" in done.out
-    assert "     1  streamed  first word 0.4 s, broke off after 0.7 s: transient" in done.out
+    assert "     1  streamed  first word 0.4 s, broke off after 0.8 s: transient" in done.out
     assert "advice: There is one key for anthropic:" in done.out
     assert "Times are the drill's own" in done.out
 
