@@ -19,7 +19,7 @@ Import = tuple[str, str]
 """A statement that imports, and the one that comes before it and is not measured."""
 
 _CORE = "import httpx, pydantic"
-_LANGCHAIN = "import langchain_core.language_models, httpx"
+_LANGCHAIN = "from langchain_core.language_models import BaseChatModel; import httpx"
 _LLAMAINDEX = "import llama_index.core.llms, httpx"
 
 # Packages that load their rooms when a name is first asked for cost next to nothing; what a program pays is the name.

@@ -12,6 +12,7 @@ answer twice.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -33,7 +34,6 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResul
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import var_child_runnable_config
-from langchain_core.tracers import BaseTracer
 from langchain_core.utils.uuid import uuid7
 
 from shared_core.hooks import Hooks, Notice
@@ -143,9 +143,13 @@ _DEAF = (BaseCallbackHandler.on_custom_event, AsyncCallbackHandler.on_custom_eve
 
 
 def _hearing(handlers: Sequence[BaseCallbackHandler]) -> list[BaseCallbackHandler]:
-    return [
-        handler for handler in handlers if isinstance(handler, BaseTracer) or not hasattr(handler, "tap_output_iter")
-    ]
+    return [handler for handler in handlers if not hasattr(handler, "tap_output_iter") or _is_tracer(handler)]
+
+
+def _is_tracer(handler: BaseCallbackHandler) -> bool:
+    # Looked up and not imported: it brings LangSmith's client along, and where nobody has done so there is no tracer.
+    base = getattr(sys.modules.get("langchain_core.tracers.base"), "BaseTracer", None)
+    return base is not None and isinstance(handler, base)
 
 
 class _Child:

@@ -8,9 +8,8 @@ that provider's form, marked with whose form it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from shared_core.errors import ConfigurationError
@@ -18,7 +17,10 @@ from shared_core.request import BuiltinTool, NamedTool, Tool, ToolChoice
 
 __all__ = ["ToolLike", "as_openai", "to_tool", "to_tool_choice"]
 
-ToolLike: TypeAlias = Mapping[str, Any] | type | Callable[..., Any] | BaseTool
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool  # a tenth of a second, where nobody has a tool
+
+ToolLike: TypeAlias = "Mapping[str, Any] | type | Callable[..., Any] | BaseTool"
 """What `bind_tools` takes."""
 
 _RESPONSES_TOOLS = frozenset(
