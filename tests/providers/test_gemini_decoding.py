@@ -368,3 +368,12 @@ def test_whole_answers_become_the_same_events(content_type: str) -> None:
     assert content(decode(whole)) == [TextDelta("Hi"), Finish("stop", "STOP")]
     for length in range(1, len(whole)):
         assert failure(decode(whole[:length])).code == "truncated"
+
+
+def test_content_without_parts_is_nothing() -> None:
+    """The last chunk of an answer may hold its role alone, or null for its parts."""
+    for content in ({"role": "model"}, {"role": "model", "parts": None}):
+        last = {"candidates": [{"content": content, "finishReason": "STOP", "index": 0}]}
+        events = decode(sse(chunk({"text": "Hi"}), last))
+        assert [event.text for event in events if isinstance(event, TextDelta)] == ["Hi"]
+        assert not any(isinstance(event, Failed) for event in events)
