@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from urllib.parse import urlsplit
@@ -137,8 +138,10 @@ def test_a_forked_child_has_a_reaper_of_its_own() -> None:
     busy = threading.Thread(target=go_on.wait, daemon=True)
     busy.start()
     reaper.end(busy)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("warnings.warn", lambda *_args, **_kwargs: None)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # newer Pythons warn of a fork beside threads: so it is meant
         child = os.fork()
     if child == 0:
         own = threading.Event()
