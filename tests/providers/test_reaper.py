@@ -138,10 +138,8 @@ def test_a_forked_child_has_a_reaper_of_its_own() -> None:
     busy = threading.Thread(target=go_on.wait, daemon=True)
     busy.start()
     reaper.end(busy)
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # newer Pythons warn of a fork beside threads: so it is meant
+    with warnings.catch_warnings():  # newer Pythons warn of a fork beside threads
+        warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
         own = threading.Event()
