@@ -133,8 +133,9 @@ class ChatFailover(FailoverSettings):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         found = {name: getattr(self, name) for name in _IDENTIFYING}
-        found.update(model=self.names[0], fallbacks=self.names[1:])
-        given = {name: value for name, value in found.items() if value is not None and value not in ((), {}, "")}
+        found["model"], *fallbacks = self.names
+        found["fallbacks"] = tuple(fallbacks)
+        given = {name: value for name, value in found.items() if value or value == 0}
         return {**given, **self.lc_attributes}
 
     # Calls
@@ -350,9 +351,10 @@ class ChatFailover(FailoverSettings):
         given = under_own_names(kwargs)
         asked = given.get("model")
         if not asked or not isinstance(asked, str):  # what is no string is refused when the call is made
-            asked = self.chain[0].name
-        if asked in (members := self.members):
-            return {**members[asked].ls_params(stop), **self._ls_settings(given)}
+            asked = self.first_name
+        member = self.member(asked)
+        if member is not None:
+            return {**member.ls_params(stop), **self._ls_settings(given)}
         provider, name = self._engine.registry.resolve_model(asked)
         params = LangSmithParams(ls_provider=provider, ls_model_name=name, ls_model_type="chat")
         params.update(self._ls_settings(given))

@@ -237,11 +237,20 @@ class FailoverSettings(BaseChatModel):
     def names(self) -> tuple[str, ...]:
         """The model string of every entry of the chain: `model`, then `fallbacks`."""
         known = (self._engine, self.provider_style, self.model, *self.fallbacks)
-        if self._named is None or not is_same(self._named[0], known):
+        # Every call asks several times, and pydantic's way to a private attribute takes longer than all the rest.
+        named = (self.__pydantic_private__ or {}).get("_named")
+        if named is None or not is_same(named[0], known):
             registry = self._engine.registry
             entries = (self.model, *self.fallbacks)
-            self._named = known, tuple(name_of(entry, registry, self.provider_style) for entry in entries)
-        return self._named[1]
+            named = known, tuple([name_of(entry, registry, self.provider_style) for entry in entries])
+            self._named = named
+        names: tuple[str, ...] = named[1]
+        return names
+
+    @property
+    def first_name(self) -> str:
+        """The model string that is tried first: the model's, or else the first of its fallbacks or the manager's."""
+        return next((name for name in (*self.names, *self._engine.fallbacks) if name), "")
 
     def rehearsed(self) -> tuple[tuple[str, ...], FailoverPolicy]:
         """The model strings of the chain and the policy of its calls: what `shared_core.drill` plays."""
@@ -256,8 +265,14 @@ class FailoverSettings(BaseChatModel):
     @property
     def members(self) -> dict[str, LangChainMember]:
         """Every member of the chain by its model string."""
-        found = ((link.name, self._engine.registry.member(link.provider)) for link in self.chain)
-        return {name: member for name, member in found if isinstance(member, LangChainMember)}
+        found = {link.name: self.member(link.name) for link in self.chain}
+        return {name: member for name, member in found.items() if member is not None}
+
+    def member(self, name: str) -> LangChainMember | None:
+        """The chat model of LangChain's that a model string stands for, if it is one."""
+        provider, _ = self._engine.registry.resolve_model(name)
+        member = self._engine.registry.member(provider)
+        return member if isinstance(member, LangChainMember) else None
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         if self.manager is None:

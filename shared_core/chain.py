@@ -7,7 +7,7 @@ can report it. Building a chain is pure; who knows providers and keys (`manager`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared_core.errors import ConfigurationError
 
@@ -41,6 +41,8 @@ class Link:
         thinks_silently: It may take long before its first token.
         window: Context window in tokens, if known.
         is_part: It has some of its model's profiles only, so that their failing says little of the model.
+        name: Canonical model string.
+        keys: What identifies the API keys under which it can be asked: names and fingerprints.
     """
 
     provider: str
@@ -50,16 +52,14 @@ class Link:
     thinks_silently: bool = False
     window: int | None = None
     is_part: bool = False
+    # A link is made once and asked for these by every call.
+    name: str = field(init=False, repr=False, compare=False)
+    keys: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def name(self) -> str:
-        """Canonical model string."""
-        return f"{self.provider}/{self.model}"
-
-    @property
-    def keys(self) -> tuple[tuple[str, str], ...]:
-        """What identifies the API keys under which it can be asked: names and fingerprints."""
-        return tuple((each.name, each.fingerprint) for each in self.profiles if each.unavailable is None)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"{self.provider}/{self.model}")
+        keys = tuple((each.name, each.fingerprint) for each in self.profiles if each.unavailable is None)
+        object.__setattr__(self, "keys", keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,11 @@ def merge_models(*sources: Iterable[str]) -> tuple[str, ...]:
     names: dict[str, None] = {}
     for source in sources:
         # A string is an iterable of strings as well, and would become a chain of letters.
-        found = () if isinstance(source, str) else tuple(source)
-        if isinstance(source, str) or not all(isinstance(text, str) for text in found):
+        if isinstance(source, str):
             raise ConfigurationError(f"models must be a list of model strings, got {source!r}")
-        names.update(dict.fromkeys(text.strip() for text in found))
-    return tuple(name for name in names if name)
+        for text in source:
+            if not isinstance(text, str):
+                raise ConfigurationError(f"models must be a list of model strings, got {source!r}")
+            names[text.strip()] = None
+    names.pop("", None)
+    return tuple(names)

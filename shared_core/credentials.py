@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import is_
 from typing import TypeAlias
 
 from pydantic import SecretStr
@@ -23,6 +24,8 @@ __all__ = ["Credentials", "EnvironmentKey", "Key"]
 Key: TypeAlias = str | SecretStr | Callable[[], str]
 
 _DEFAULT = "default"
+
+_NO_KEY = hash(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ class Credentials:
                 # It is not quoted: a key may have been put there.
                 raise ConfigurationError(f"order[{provider!r}] must list profiles of {sorted(known)}")
             self._order[canonical(provider)] = tuple(dict.fromkeys(names))
+        self._seen: dict[tuple[str, str], tuple[int, Profile]] = {}
+        self._listed: dict[str, tuple[Profile, ...]] = {}
 
     def __repr__(self) -> str:
         return f"Credentials({ {provider: list(keys) for provider, keys in self._keys.items()} })"
@@ -100,16 +105,29 @@ class Credentials:
         return {**given, **self._order}
 
     def profiles(self, vendor: Vendor) -> tuple[Profile, ...]:
-        """The profiles of a vendor in order, each with the reason if it has no key now."""
+        """The profiles of a vendor in order, each with the reason if it has no key now.
+
+        Returns:
+            The same object as the last time, if no key has changed.
+        """
         names = self._order.get(vendor.name) or tuple(self._keys.get(vendor.name, (_DEFAULT,)))
-        return tuple(self._profile(vendor, name) for name in names)
+        found = tuple([self._profile(vendor, name) for name in names])
+        listed = self._listed.get(vendor.name)
+        if listed is not None and all(map(is_, listed, found)):
+            return listed
+        self._listed[vendor.name] = found
+        return found
 
     def _profile(self, vendor: Vendor, name: str) -> Profile:
+        fault = None
         try:
-            key = self.key(vendor, name)
+            mark = hash(self._text(vendor, name))
         except ConfigurationError as error:
-            return Profile(name, unavailable=str(error))
-        return Profile(name, "" if key is None else f"{hash(key.get_secret_value()):x}")
+            mark, fault = _NO_KEY, str(error)
+        known = self._seen.get((vendor.name, name))
+        if known is None or known[0] != mark or known[1].unavailable != fault:
+            known = self._seen[vendor.name, name] = mark, Profile(name, "" if mark == _NO_KEY else f"{mark:x}", fault)
+        return known[1]
 
     def key(self, vendor: Vendor, profile: str) -> SecretStr | None:
         """The key to send now; None if the vendor needs none and there is none.
@@ -117,13 +135,17 @@ class Credentials:
         Raises:
             ConfigurationError: There is no key, with the words for the trail.
         """
+        text = self._text(vendor, profile)
+        return None if text is None else SecretStr(text)
+
+    def _text(self, vendor: Vendor, profile: str) -> str | None:
         given = self._keys.get(vendor.name)
         if given is not None:
             return _read(vendor.name, profile, given[profile])
         for variable in vendor.key_env:
             value = os.environ.get(variable, "").strip()
             if value:
-                return SecretStr(value)
+                return value
         if not vendor.needs_key:
             return None
         where = f"set {' or '.join(vendor.key_env)}, or give " if vendor.key_env else "give "
@@ -138,11 +160,11 @@ def _check(provider: str, profile: str, key: object) -> None:
         raise ConfigurationError(f"profile {profile!r} of {provider!r} has no key")
 
 
-def _read(provider: str, profile: str, key: SecretStr | Callable[[], str]) -> SecretStr:
+def _read(provider: str, profile: str, key: SecretStr | Callable[[], str]) -> str:
     if isinstance(key, SecretStr):
-        return SecretStr(key.get_secret_value().strip())
+        return key.get_secret_value().strip()
     if isinstance(key, EnvironmentKey):
-        return SecretStr(key())
+        return key()
     try:
         value = key()
     except Exception as error:
@@ -150,4 +172,4 @@ def _read(provider: str, profile: str, key: SecretStr | Callable[[], str]) -> Se
         raise ConfigurationError(f"the key function of profile {profile!r} raised {type(error).__name__}") from None
     if not isinstance(value, str) or not value.strip():
         raise ConfigurationError(f"the key function of profile {profile!r} of {provider!r} returned no key")
-    return SecretStr(value.strip())
+    return value.strip()

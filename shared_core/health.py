@@ -76,8 +76,9 @@ class ProviderHealthRegistry:
             now: The present instant.
             keys: What identifies the API keys under which it would be asked.
         """
-        self.ensure((model,))
-        entry = self._entries[model]
+        entry = self._entries.get(model)
+        if entry is None:
+            entry = self._entries[model] = _Entry(Gate())
         if not entry.gate.hits:
             return entry.gate
         has_new_key = bool(entry.keys) and any(key not in entry.keys for key in keys)

@@ -119,6 +119,7 @@ class FailoverManager:
         self._clock = clock
         self._telemetry = Telemetry(telemetry, self.registry)
         self._known: dict[str, _Known] = {}
+        self._edition = 0
 
     def require(self, models: Iterable[str]) -> None:
         """Checks model strings, so that a mistake shows where it is made.
@@ -211,18 +212,18 @@ class FailoverManager:
         if not names:
             raise ConfigurationError("LLM request has no model resolved")
         wanted = needs(request)
+        if self._edition != self.registry.edition:
+            self._edition, self._known = self.registry.edition, {}
         links: dict[str, Link] = {}
-        is_whole = bool(getattr(request.native, "is_whole", False))
         shared: dict[str, tuple[Profile, ...] | str] = {}
         for name in names:
-            link = self._link(name, wanted, shared)
-            member = self.registry.member(link.provider)
-            if member is not None and (is_whole or answers_whole(member, request)):
-                link = replace(link, thinks_silently=True)
+            link = self._link(name, wanted, shared, request)
             links.setdefault(link.name, link)
         return tuple(links.values())
 
-    def _link(self, name: str, wanted: Needs, shared: dict[str, tuple[Profile, ...] | str]) -> Link:
+    def _link(
+        self, name: str, wanted: Needs, shared: dict[str, tuple[Profile, ...] | str], request: LLMRequest
+    ) -> Link:
         """The link of one model string; `shared` is what links of the same provider have in common in this chain."""
         known = self._known.get(name)
         if known is None:
@@ -235,15 +236,27 @@ class FailoverManager:
         reason = unfit(wanted, known.vendor, known.info, known.window)
         if reason is not None:
             return Link(known.provider, known.model, unavailable=reason)
-        return Link(known.provider, known.model, found, None, known.thinks_silently, known.window)
+        link = known.link
+        if link is None or link.profiles is not found:
+            link = Link(known.provider, known.model, found, None, known.thinks_silently, known.window)
+            known.link = link
+        if known.vendor is None and self._is_silent(known.provider, request):
+            return replace(link, thinks_silently=True)
+        return link
+
+    def _is_silent(self, provider: str, request: LLMRequest) -> bool:
+        """Whether it is a member that says nothing before it has said all."""
+        member = self.registry.member(provider)
+        if member is None:
+            return False
+        return bool(getattr(request.native, "is_whole", False)) or answers_whole(member, request)
 
     def _profiles(self, known: _Known) -> tuple[Profile, ...] | str:
         """The profiles of a model's provider, or why there is no such provider."""
-        try:
-            self.registry.get(known.provider)
-        except ConfigurationError as error:
-            return str(error)
-        return (Profile("default"),) if known.vendor is None else self._credentials.profiles(known.vendor)
+        fault = self.registry.fault(known.provider)
+        if fault is not None:
+            return fault
+        return _KEYLESS if known.vendor is None else self._credentials.profiles(known.vendor)
 
     def _know(self, name: str) -> _Known:
         provider, model = self.registry.resolve_model(name)
@@ -333,9 +346,13 @@ class FailoverManager:
         await self.aclose()
 
 
-@dataclass(frozen=True, slots=True)
+_KEYLESS = (Profile("default"),)
+"""The profiles of what has no key that we know of."""
+
+
+@dataclass(slots=True)
 class _Known:
-    """What does not change about a model string."""
+    """What does not change about a model string, and the link that was last made of it."""
 
     provider: str
     model: str
@@ -343,6 +360,7 @@ class _Known:
     thinks_silently: bool
     info: ModelInfo | None
     window: int | None
+    link: Link | None = None
 
 
 @dataclass(frozen=True, slots=True)

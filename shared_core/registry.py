@@ -59,6 +59,9 @@ class ProviderRegistry:
         clients: HTTP clients of the providers.
         rules: The user's classifier rules.
 
+    Attributes:
+        edition: Grows when a model string may mean something else from then on.
+
     Raises:
         ConfigurationError: A row or an address is not usable.
     """
@@ -83,6 +86,7 @@ class ProviderRegistry:
         self._rules = rules
         self._base_urls: dict[str, str] = {}
         self._providers: dict[str, Provider] = {}
+        self.edition = 0
         self._disabled: dict[str, str] = {}
         for name, url in (base_urls or {}).items():
             self._set_base_url(name, url)
@@ -153,6 +157,7 @@ class ProviderRegistry:
     def add(self, provider: Provider) -> None:
         """Registers a provider of the caller's own making under its name."""
         self._providers[provider.name] = provider
+        self.edition += 1
 
     def enrol(self, member: Member) -> str:
         """Registers a framework's own model object, once.
@@ -205,6 +210,16 @@ class ProviderRegistry:
         if found is None:
             found = self._providers[name] = self._make(name)
         return found
+
+    def fault(self, provider: str) -> str | None:
+        """Why the provider of that canonical name cannot be asked; None if it can."""
+        if provider in self._providers and provider not in self._disabled:
+            return None
+        try:
+            self.get(provider)
+        except ConfigurationError as error:
+            return str(error)
+        return None
 
     def _make(self, name: str) -> HTTPProvider:
         vendor = self.vendor(name)

@@ -7,6 +7,7 @@ import contextvars
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -322,6 +323,18 @@ def test_members_get_names_of_their_own() -> None:
     assert registry.enrol(named_like_a_vendor) == "OpenAI/m"
     assert registry.resolve_model("OpenAI/m") == ("OpenAI", "m")
     assert registry.resolve_model("openai/m") == ("openai", "m")
+
+
+def test_a_model_string_means_the_member_that_took_its_name() -> None:
+    """What a string stood for before the member was there is not remembered: another provider would be asked."""
+    manager = FailoverManager(profiles={"openai": {"main": "k"}})
+    request = LLMRequest(model="OpenAI/m")
+    assert [link.name for link in manager.chain(request)] == ["openai/m"]
+    member = Scripted(piece("Mine.", STOP), model="m")
+    member.kind = "OpenAI"
+    manager.registry.enrol(member)
+    assert [link.name for link in manager.chain(request)] == ["OpenAI/m"]
+    assert manager.complete(replace(ASK, model="OpenAI/m")).text == "Mine."
 
 
 def test_a_dead_key_of_one_member_is_not_its_siblings() -> None:
