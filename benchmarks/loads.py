@@ -111,14 +111,21 @@ class Caller:
         self._is_async = run.mode == "async"
 
     async def repeat(
-        self, chunks: int, budget: float, times: int = 10**9, wall: float = 30.0
+        self, chunks: int, budget: float, times: int = 10**9, wall: float = 30.0, lead: int = 0
     ) -> tuple[int, list[float]]:
         """Asks one call after the other until a bound is reached: CPU seconds, times, or seconds; three at least.
+
+        Args:
+            chunks: Chunks of each answer.
+            budget: CPU seconds.
+            times: Calls.
+            wall: Seconds.
+            lead: Whether the first chunk comes in a packet of its own.
 
         Returns:
             How many calls it were, and the seconds until the first text of each.
         """
-        ask, prompt, wanted = self._client.stream, shape(chunks), size(chunks)
+        ask, prompt, wanted = self._client.stream, shape(chunks, lead=lead), size(chunks)
         firsts: list[float] = []
         until, late = time.process_time() + budget, time.perf_counter() + wall
         for done in count(1):
@@ -187,17 +194,19 @@ async def sequential(lines: Lines, run: Run) -> Result:
     await caller.repeat(LONG, run.budget / 4)
     await caller.repeat_whole(SHORT, run.budget / 4)
     with run.measured() as short:
-        calls, firsts = await caller.repeat(SHORT, run.budget)
+        calls, burst = await caller.repeat(SHORT, run.budget)
     with run.measured() as long:
         long_calls, _ = await caller.repeat(LONG, run.budget)
     with run.measured() as whole:
         whole_calls = await caller.repeat_whole(SHORT, run.budget)
+    _, firsts = await caller.repeat(SHORT, run.budget, lead=1)
     call, long_call = short.cpu / calls, long.cpu / long_calls
     return {
         "call": call * 1e6,
         "chunk": (long_call - call) / (LONG - SHORT) * 1e6,
         "whole": whole.cpu / whole_calls * 1e6,
         "first": statistics.median(firsts) * 1e3,
+        "first of a burst": statistics.median(burst) * 1e3,
         "firsts": [round(first * 1e3, 4) for first in firsts],
         "connections": (short.connections + long.connections) / (calls + long_calls) * 100,
         "server": (short.server_cpu + long.server_cpu) / (short.cpu + long.cpu),

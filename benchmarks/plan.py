@@ -65,15 +65,16 @@ def plan(*, quick: bool, rounds: int | None) -> tuple[Load, ...]:
     plain = [name for name in ours if "sync" in PEERS[name].modes]
     chained = [name for name, peer in PEERS.items() if peer.has_chain]
     few = [*_REFERENCES, *ours]
-    everyone = [*few, *_MEMBERS] if quick else list(PEERS)
-    streaming = few if quick else [name for name in PEERS if name == "ChatOpenAI" or name not in _MEMBERS]
+    everyone = [*few, *_MEMBERS] if quick else [name for name in PEERS if name != "raw asyncio"]
+    many = [*few, "raw asyncio"]
+    streaming = many if quick else [name for name in PEERS if name == "ChatOpenAI" or name not in _MEMBERS]
 
     def load(name: str, mode: Mode, peers: Iterable[str], usual: int, chunks: int = 0) -> Load:
         # In the order of the registry, each once.
         carrying = tuple(peer for peer in PEERS if peer in set(peers) and mode in PEERS[peer].modes)
         return Load(name, mode, carrying, rounds or usual, _BUDGET[quick], chunks)
 
-    wide = () if quick else (load("paced-200", "async", few, 1, 25), load("paced-1000", "async", few, 1, 10))
+    wide = () if quick else (load("paced-200", "async", many, 1, 25), load("paced-1000", "async", many, 1, 10))
     return (
         load("sequential", "async", everyone, 2 if quick else 3),
         load("sequential", "sync", few if quick else [*few, *_MEMBERS, "openai SDK"], 1 if quick else 3),

@@ -8,6 +8,8 @@ request wants is written into its prompt (`shape`), so that one client can send 
 - `chunks=50 gap=20 together=100`: each chunk in a write, and so a packet, of its own, 20 ms after the one before. The
   head goes out at once; the content waits until 100 such streams are open, and then their chunks are spread evenly over
   the gap, as those of unrelated users are.
+- `chunks=50 gap=0 together=1 lead=1`: the head and the first chunk in one write, the rest of the answer in another a
+  millisecond later: what a client does with the first text is not mixed with what it does with the others.
 
 A path that begins with `/dead` answers 503 at once. `GET /control/counts` says, as JSON, how many connections carried
 requests, how many requests each path got, how many streams were open at most, and the CPU seconds of this process;
@@ -35,16 +37,18 @@ __all__ = ["main", "shape", "size"]
 WORDS = (" When", " the", " first", " provider", " fails,", " the", " next", " one", " answers", ".")
 """The content of the chunks, over and over."""
 
-_SHAPE = re.compile(rb"chunks=(\d+) gap=(\d+) together=(\d+)")
+_SHAPE = re.compile(rb"chunks=(\d+) gap=(\d+) together=(\d+) lead=(\d+)")
+_REST_AFTER = 0.001
+"""Seconds between the first text and the rest, where the first comes alone."""
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _STREAMED = re.compile(rb'"stream": ?true')
 _PATIENCE = 3.0
 """Seconds without a newcomer after which those that wait for each other begin all the same."""
 
 
-def shape(chunks: int, gap: int = 0, together: int = 1) -> str:
-    """What to put into a prompt, for `chunks` pieces of content, `gap` milliseconds apart."""
-    return f"chunks={chunks} gap={gap} together={together}"
+def shape(chunks: int, gap: int = 0, together: int = 1, lead: int = 0) -> str:
+    """What to put into a prompt, for `chunks` pieces of content, `gap` milliseconds apart, the first `lead` alone."""
+    return f"chunks={chunks} gap={gap} together={together} lead={lead}"
 
 
 def _words(chunks: int) -> list[str]:
@@ -218,10 +222,14 @@ class Connection(asyncio.Protocol):
             self._transport.write(_REFUSAL)
             return
         found = _SHAPE.search(request, head)
-        chunks, gap, together = map(int, found.groups()) if found else (1, 0, 1)
+        chunks, gap, together, lead = map(int, found.groups()) if found else (1, 0, 1, 0)
         given = answer(chunks, request.find(b"include_usage", head) > 0)
         if not _STREAMED.search(request, head):
             self._transport.write(given.whole)
+        elif lead:
+            first = given.head + given.contents[0]
+            self._transport.write(first)
+            self._loop.call_later(_REST_AFTER, self._transport.write, given.burst[len(first) :])
         elif not gap:
             self._transport.write(given.burst)
         else:

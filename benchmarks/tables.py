@@ -12,7 +12,7 @@ from benchmarks.measuring import Measured
 
 __all__ = ["import_table", "table", "tables"]
 
-_REFERENCES = ("raw httpx", "raw aiohttp", "ChatOpenAI", "OpenAILike", "ChatLiteLLMRouter")
+_REFERENCES = ("raw httpx", "raw aiohttp", "raw asyncio", "ChatOpenAI", "OpenAILike", "ChatLiteLLMRouter")
 
 _FIGURES = {
     "sequential": (
@@ -73,6 +73,7 @@ def _sequential(measured: Measured, mode: str) -> Iterator[str]:
                     f"{statistics.median(firsts):.2f}",
                     f"{percentile(firsts, 0.95):.2f}",
                     shown(ratio(measured, "sequential", mode, peer, "raw httpx", "first")),
+                    shown(figure(measured, "sequential", mode, peer, "first of a burst")),
                     shown(figure(measured, "sequential", mode, peer, "connections")),
                     shown(figure(measured, "sequential", mode, peer, "server")),
                 ]
@@ -82,6 +83,7 @@ def _sequential(measured: Measured, mode: str) -> Iterator[str]:
         "median, ms",
         "95th percentile, ms",
         f"median, {TIMES} raw httpx",
+        "median where all comes at once, ms",
         "connections per 100 calls",
         "server's CPU ÷ client's",
     ]

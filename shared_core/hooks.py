@@ -90,8 +90,8 @@ def _told(notice: Notice, hooks: Iterable[Hooks | None]) -> list[Hook]:
     if logger.isEnabledFor(level):
         extra = {name: value for name, value in notice.as_dict().items() if name not in {"message", "attempt"}}
         logger.log(level, "%s", notice, extra={"failover": extra})
-    found = (getattr(each, f"on_{notice.event}") for each in hooks if each is not None)
-    return [hook for hook in found if hook is not None]
+    name = f"on_{notice.event}"
+    return [hook for each in hooks if each is not None and (hook := getattr(each, name)) is not None]
 
 
 def _call(hook: Hook, notice: Notice) -> Any:

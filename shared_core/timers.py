@@ -9,15 +9,21 @@ instead of one a chunk.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from shared_core.errors import ErrorKind, ProviderError
 from shared_core.events import WireEvent
+from shared_core.lazy import deferred
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = deferred("asyncio")
 
 __all__ = ["WATCHDOG", "AsyncGuard", "Progress", "SyncGuard", "Watchdog"]
 
@@ -163,6 +169,10 @@ WATCHDOG = Watchdog()
 """The one that looks after every sync call of the process."""
 
 
+_LONGEST_SLEEP = 15.0
+"""Seconds after which a timer looks at its limit at the latest: less than any usual limit, and no work to speak of."""
+
+
 class AsyncGuard:
     """Reads batches within a limit, in the task that asks for them.
 
@@ -225,8 +235,10 @@ class AsyncGuard:
     def _arm(self, limit: float) -> None:
         if self._handle is not None:
             self._handle.cancel()
-        self._due = limit
-        self._handle = self._loop.call_later(max(0.0, limit - self._clock()), self._look)
+        now = self._clock()
+        # Once the content flows the limit is often nearer than that of the first token: then the timer need not move.
+        self._due = min(limit, now + _LONGEST_SLEEP)
+        self._handle = self._loop.call_later(max(0.0, self._due - now), self._look)
 
     def _look(self) -> None:
         self._handle = None

@@ -66,6 +66,7 @@ PEERS: dict[str, Peer] = {
     for peer in (
         Peer("raw httpx", "raw_httpx", "floor"),
         Peer("raw aiohttp", "raw_aiohttp", "floor", ("async",)),
+        Peer("raw asyncio", "raw_asyncio", "floor", ("async",)),
         Peer("openai SDK", "openai_sdk"),
         Peer("ChatOpenAI", "langchain_models"),
         Peer("ChatFailover(ChatOpenAI)", "langchain_member", "member"),

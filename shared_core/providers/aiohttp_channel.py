@@ -67,18 +67,20 @@ class AiohttpChannel:
         """Sends `call`; see `channels.AsyncChannel`."""
         address, credentials = _address(call.url)
         headers = call.headers if credentials is None else {**call.headers, "authorization": credentials}
+        connect, read = timeouts["connect"], timeouts["read"]
         try:
-            response = await self._session.post(
-                address,
-                data=call.body,
-                headers=headers,
-                allow_redirects=False,
-                timeout=_timeout(timeouts["connect"], timeouts["read"]),
-            )
+            async with asyncio.timeout(connect + read):
+                response = await self._session.post(
+                    address,
+                    data=call.body,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=_timeout(connect),
+                )
         except _RAISED as error:
             broken = _translated(error)
         else:
-            return _Answer(response)
+            return _Answer(response, read)
         raise broken  # from out here, so that it does not hold on to aiohttp's error
 
     async def aclose(self) -> None:
@@ -87,13 +89,22 @@ class AiohttpChannel:
 
 
 class _Answer:
-    """See `channels.AsyncAnswer`."""
+    """See `channels.AsyncAnswer`. One timer an answer looks now and then whether a read has lasted too long.
 
-    __slots__ = ("_closed", "_read", "_response", "headers", "status")
+    Args:
+        response: What came.
+        patience: Seconds that a read may take.
+    """
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    __slots__ = ("_closed", "_loop", "_patience", "_read", "_reading_since", "_response", "_timer", "headers", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse, patience: float) -> None:
         self._response = response
         self._read = response.content.readany
+        self._loop = asyncio.get_running_loop()
+        self._patience = patience
+        self._reading_since: float | None = None
+        self._timer = self._loop.call_later(patience, self._look)
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         connection = response.connection  # None if the whole answer is there
@@ -106,18 +117,33 @@ class _Answer:
 
     def _wake(self, _closed: asyncio.Future[None]) -> None:
         """The connection is gone. aiohttp tells the reader of a body, but not if what came is no chunk of it."""
+        self._break(aiohttp.ClientPayloadError())
+
+    def _look(self) -> None:
+        since = self._reading_since
+        left = self._patience - (0.0 if since is None else self._loop.time() - since)
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._look)
+        else:
+            self._break(aiohttp.SocketTimeoutError())
+
+    def _break(self, error: Exception) -> None:
         content = self._response.content
         if not content.is_eof() and content.exception() is None:
-            content.set_exception(aiohttp.ClientPayloadError())
+            content.set_exception(error)
 
     async def read(self) -> bytes:
+        self._reading_since = self._loop.time()
         try:
             return await self._read()
         except _RAISED as error:
             broken = _translated(error)
+        finally:
+            self._reading_since = None
         raise broken
 
     async def aclose(self) -> None:
+        self._timer.cancel()
         if self._closed is not None:
             self._closed.remove_done_callback(self._wake)
         self._response.close()
@@ -144,8 +170,9 @@ def _address(text: str) -> tuple[URL, str | None]:
 
 
 @functools.lru_cache(maxsize=256)
-def _timeout(connect: float, read: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=read)
+def _timeout(connect: float) -> aiohttp.ClientTimeout:
+    """For the connection alone: aiohttp times reads by a timer that it sets anew for every packet."""
+    return aiohttp.ClientTimeout(total=None, connect=connect)
 
 
 def _translated(error: Exception) -> httpx.TransportError:
@@ -159,6 +186,7 @@ def _translated(error: Exception) -> httpx.TransportError:
 _WORDS: Mapping[type[Exception], str] = {
     aiohttp.ConnectionTimeoutError: "the connection took too long",
     aiohttp.SocketTimeoutError: "the server was silent for too long",
+    TimeoutError: "the server was silent for too long",
     aiohttp.ServerDisconnectedError: "Server disconnected without sending a response.",
     aiohttp.ClientPayloadError: "peer closed connection without sending complete message body",
     aiohttp.ClientResponseError: "the server's answer is not HTTP",

@@ -7,7 +7,7 @@ case, so that a caller's own header replaces ours whatever its spelling.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -34,9 +34,16 @@ def call_url(vendor: Vendor, base_url: str, model: str, *, default_path: str) ->
     >>> call_url(Vendor(name="x"), "https://api.example.com/v1/", "m", default_path="/chat/completions")
     'https://api.example.com/v1/chat/completions'
     """
+    return _url(base_url, vendor.path, tuple(vendor.query.items()), model, default_path)
+
+
+@lru_cache(maxsize=1024)
+def _url(
+    base_url: str, own_path: str | None, own_query: tuple[tuple[str, str], ...], model: str, default_path: str
+) -> str:
     parts = urlsplit(base_url.strip())
     root = parts.path.rstrip("/")
-    path, query = vendor.path or default_path, dict(vendor.query)
+    path, query = own_path or default_path, dict(own_query)
     if "{model}" in path and root.endswith("/v1"):
         path, query = default_path, {}
     path = "" if root.endswith(default_path) else path.replace("{model}", quote(model, safe=""))

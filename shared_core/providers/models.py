@@ -9,6 +9,7 @@ The facts come from the public data of models.dev and from the model profiles of
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -293,6 +294,11 @@ def describe(provider: str, model: str, *, extra: Mapping[str, ModelInfo] | None
         own = extra.get(f"{provider}/{model}") or extra.get(model)
         if own is not None:
             return own
+    return _described(provider, model)
+
+
+@functools.lru_cache(maxsize=1024)
+def _described(provider: str, model: str) -> ModelInfo | None:
     name = model.strip().lower().rpartition("/")[2]
     if name.startswith("claude"):
         name = name.replace(".", "-")  # OpenRouter and GitHub write "claude-sonnet-4.5"

@@ -68,6 +68,7 @@ class Telemetry:
         self._config = setting or TelemetryConfig()
         self._registry = registry
         self._follow: Callable[[Journey], Following] | None = None
+        self._find: Callable[[TelemetryConfig], Any] | None = None
         if isinstance(setting, TelemetryConfig):
             try:
                 self._follow = self._look()
@@ -87,7 +88,9 @@ class Telemetry:
         return None if follow is None else follow(journey)
 
     def _look(self) -> Callable[[Journey], Following] | None:
-        found: Any = import_module("shared_core.telemetry.instruments").Instruments.find(self._config)
+        if self._find is None:
+            self._find = import_module("shared_core.telemetry.instruments").Instruments.find
+        found = self._find(self._config)
         if found is None:
             return None
         follow: Callable[[Journey, Any, ProviderRegistry], Following]

@@ -153,6 +153,26 @@ async def test_a_silent_server(transport: str) -> None:
         await clients.aclose()
 
 
+async def test_a_server_that_falls_silent_in_its_answer(transport: str) -> None:
+    """A read has its time from its own beginning, however long the reader was busy before it."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await says(HEAD + b"content-length: 999\r\n\r\n" + EVENT)(reader, writer)
+        await reader.read()
+
+    async with serving(play) as url:
+        call = HTTPCall(f"{url}/chat/completions", {"accept": "*/*"}, b"{}")
+        clients = Clients()
+        channel = await clients.for_loop()
+        answer = await channel.send(call, {"connect": 1.0, "read": 0.1, "write": 1.0, "pool": 1.0})
+        await asyncio.sleep(0.25)
+        assert await answer.read() == EVENT
+        with pytest.raises(httpx.ReadTimeout):
+            await answer.read()
+        await answer.aclose()
+        await clients.aclose()
+
+
 async def test_a_long_head_and_a_compressed_body(transport: str) -> None:
     """Proxies add policies of many KiB, and some servers compress what nobody asked them to."""
     body = gzip.compress(EVENT + LAST)
