@@ -16,7 +16,6 @@ before the deadline; a repair of the request belongs to one target.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
 from typing import Literal, assert_never
 
 from shared_core.blame import FAIR_TRY, cool_model, cool_profile, is_cut_short
@@ -28,11 +27,12 @@ from shared_core.errors import ErrorKind, FailoverError, ProviderError
 from shared_core.events import Usage
 from shared_core.farewell import Failure, exhausted, interrupted, rejected
 from shared_core.gate import Gate
+from shared_core.logbook import Logbook
 from shared_core.memory import Memory
 from shared_core.mending import OPTIONAL_PARAMETERS, Mending
-from shared_core.notices import Notice, beginning, ending, retrying
+from shared_core.notices import Notice
 from shared_core.policy import Action, FailoverPolicy
-from shared_core.report import AttemptRecord, Report, SkipRecord, WaitRecord
+from shared_core.report import AttemptRecord, Report
 from shared_core.verdict import PROBE_CHECK, Verdict, cooling_kinds, soonest
 
 __all__ = ["Walk"]
@@ -49,10 +49,6 @@ class Walk:
         max_tokens: What the caller asked for.
         deadline: Seconds for the whole call, instead of the policy's.
         is_rival: It belongs to a call that is counted already.
-
-    Attributes:
-        report: What happened so far.
-        notices: What to tell hooks and log; the driver takes them out.
     """
 
     def __init__(
@@ -66,8 +62,7 @@ class Walk:
         deadline: float | None = None,
         is_rival: bool = False,
     ) -> None:
-        self.report = Report()
-        self.notices: list[Notice] = []
+        self._log = Logbook(now, max_tokens)
         self._memory = memory
         self._policy = policy
         self._began = now
@@ -76,8 +71,6 @@ class Walk:
         self._asked = max_tokens
         self._cursor = Cursor(chain, memory, self)
         self._attempt: Attempt | None = None
-        self._record: AttemptRecord | None = None
-        self._numbers = count(1)
         self._started = now
         self._again: tuple[Attempt, ProviderError] | None = None
         self._pause: Wait | None = None
@@ -94,6 +87,16 @@ class Walk:
         if not is_rival:
             memory.budget.deposit(now)
             memory.hedges.deposit(now)
+
+    @property
+    def report(self) -> Report:
+        """What happened so far."""
+        return self._log.report
+
+    @property
+    def notices(self) -> list[Notice]:
+        """What to tell hooks and log; the driver takes them out."""
+        return self._log.notices
 
     @property
     def chain(self) -> Sequence[Link]:
@@ -114,7 +117,7 @@ class Walk:
             return GiveUp(self._end)
         if self._pause is not None:
             pause, self._pause = self._pause, None
-            self.report.steps.append(WaitRecord(pause.seconds, pause.reason))
+            self._log.wait(pause)
             return pause
         if self._again is not None:
             (attempt, error), self._again = self._again, None
@@ -134,7 +137,7 @@ class Walk:
             else:
                 verdict = self._cursor.judge_link(link, now)
             if verdict is not None:
-                self._skip(link, None, verdict, now)
+                self._log.skip(link, None, verdict, now)
                 self._leave(now)
                 continue
             while self._cursor.profile < len(link.profiles):
@@ -144,7 +147,7 @@ class Walk:
                 if verdict is None:
                     self._mending = Mending(self._policy, self._memory, self._asked)
                     return self._begin(Target(link, profile), now)
-                self._skip(link, profile.name, verdict, now)
+                self._log.skip(link, profile.name, verdict, now)
             self._leave(now)
         return self._rest_or_give_up(now)
 
@@ -155,8 +158,7 @@ class Walk:
         """
         again = None if self._again is None else self._again[0]
         late = self._attempt or again
-        has_content = self._record is None or self._record.first_token is not None
-        if late is None or has_content or self._shown is not None or not self._may_hedge:
+        if late is None or self._log.has_content or self._shown is not None or not self._may_hedge:
             return None
         if self._is_late(now) or not self._cursor.count_ahead(now):
             return None
@@ -178,7 +180,7 @@ class Walk:
             is_rival=True,
         )
         walk._cursor.others, self._cursor.others = self._cursor.mine, walk._cursor.mine
-        walk._numbers = self._numbers
+        walk._log.numbers = self._log.numbers
         return walk
 
     def outlive(self, other: Walk) -> None:
@@ -214,21 +216,8 @@ class Walk:
             is_cut=is_cut,
             shown=self._shown,
         )
-        before = self._record
-        self._record = AttemptRecord(
-            model=link.name,
-            provider=link.provider,
-            profile=target.profile.name,
-            started=now - self._began,
-            is_probe=is_probe,
-            resumed_at=None if self._shown is None else len(self._shown),
-            max_tokens=None if max_tokens == self._asked else "dropped" if max_tokens is None else max_tokens,
-            notes=tuple(f"sent {name} as {other}" for name, other in learnt.renames.items()),
-            number=next(self._numbers),
-        )
         self._started = now
-        self.report.steps.append(self._record)
-        self.notices += beginning(self._record, before)
+        self._log.begin(self._attempt, now, is_probe=is_probe)
         return self._attempt
 
     def _take_permits(self, target: Target, now: float, lease: float) -> bool:
@@ -248,37 +237,35 @@ class Walk:
 
     def note(self, changes: Sequence[str]) -> None:
         """The request was changed for the running attempt's target."""
-        _, record = self._running()
-        record.notes = (*record.notes, *changes)
+        self._log.note(self._running()[1], changes)
 
     def answered(self, now: float) -> None:
         """The running attempt got its first content: others may use the target again."""
-        _, record = self._running()
-        record.first_token = now - self._began
+        self._log.answered(self._running()[1], now)
         for gate in self._permits:
             gate.answered(self)
         self._permits.clear()
 
     def succeeded(self, now: float, usage: Usage | None = None) -> None:
         """The running attempt gave a whole answer."""
-        attempt, record = self._close(now, "succeeded")
+        attempt, record = self._close()
         link, profile = attempt.target.link, attempt.target.profile
-        record.usage = usage
+        self._log.end(record, "succeeded", now, usage=usage)
         latency = None if record.first_token is None else record.first_token - record.started
         recovered = self._memory.health.record_success(link.name, started=self._started, latency=latency)
         self._memory.profiles[Scoped(link.provider, profile.name)].succeeded(latency)
         gone = self._memory.cooldowns.succeeded(link.provider, profile.name, link.model, started=self._started)
-        self.notices.append(ending(record))
         if recovered or gone:
-            self.notices.append(Notice("recovery", link.name, link.provider, profile.name))
+            self._log.tell(Notice("recovery", link.name, link.provider, profile.name))
         self._give_back()
-        self.report.model, self.report.provider, self.report.profile = link.name, link.provider, profile.name
+        report = self._log.report
+        report.model, report.provider, report.profile = link.name, link.provider, profile.name
         self._end = "answered"
 
     def abandoned(self, now: float) -> None:
         """The caller went away: nobody is to blame, and permits are given back. Legal at any time before the end."""
         if self._attempt is not None:
-            self.notices.append(ending(self._close(now, "abandoned")[1]))
+            self._log.end(self._close()[1], "abandoned", now)
         elif self._again is not None:
             # What failed before the pause did fail, whoever goes away now.
             (attempt, error), self._again = self._again, None
@@ -308,11 +295,9 @@ class Walk:
             usage: Tokens that the attempt cost, if it said so.
             had_prefill: Its request ended in a turn of the assistant to go on from.
         """
-        attempt, record = self._close(now, "failed")
-        record.kind, record.status, record.code = error.kind, error.status, error.code
-        record.message, record.retry_after, record.usage = error.message, error.retry_after, usage
+        attempt, record = self._close()
+        self._log.end(record, "failed", now, error=error, usage=usage)
         self._failures.append((error, record))
-        self.notices.append(ending(record))
         target, rule = attempt.target, self._policy.rule(error.kind)
         self._memory.health.record_attempt(target.link.name)
         self._memory.profiles[Scoped(target.link.provider, target.profile.name)].failed()
@@ -325,7 +310,7 @@ class Walk:
             # Most likely that is what it refuses: it is asked in words, once, and from then on.
             self._memory.learnt(target.link.name).refuses_prefill = True
             self._again = (attempt, error)
-            self.notices.append(retrying(record, 0.0))
+            self._log.repeats(record, 0.0)
             return
         pause = self._mending.mend(
             attempt.target,
@@ -340,7 +325,7 @@ class Walk:
         if pause is not None:
             self._again = attempt, error
             self._pause = Wait(*pause) if pause[0] > 0 else None
-            self.notices.append(retrying(record, pause[0]))
+            self._log.repeats(record, pause[0])
             return
         self._settle(attempt, error, now)
         self._go(rule.then, error, record, now)
@@ -350,12 +335,11 @@ class Walk:
         rule = self._policy.rule(error.kind)
         # What the profile before this one did says nothing of the model any more.
         self._link_error = None
-        has_content = self._record is not None and self._record.first_token is not None
-        spent = now - self._started
+        spent, has_content = now - self._started, self._log.has_content
         if is_cut_short(attempt, error, spent=spent, has_content=has_content, is_late=self._is_late(now)):
             return
         told = cool_profile(attempt.target, error, self._memory, self._policy, now=now, started=self._started)
-        self.notices += [told] if told else []
+        self._log.tell(told)
         if rule.health == "now":
             self._cool_model(attempt.target.link, error, now)
         elif rule.health == "last_profile":
@@ -363,7 +347,7 @@ class Walk:
 
     def _cool_model(self, link: Link, error: ProviderError, now: float) -> None:
         told = cool_model(link, error, self._memory, self._policy, now=now, started=self._started, holder=self)
-        self.notices += [told] if told else []
+        self._log.tell(told)
 
     def _go(self, then: Action, error: ProviderError, record: AttemptRecord, now: float) -> None:
         link = self._cursor.chain[self._cursor.link]
@@ -372,7 +356,7 @@ class Walk:
                 return
             case "raise":
                 self._leave(now)
-                self._end = self._interrupted() or rejected((error, record), self.report, self._failures)
+                self._end = self._interrupted() or rejected((error, record), self._log.report, self._failures)
                 return
             case "larger_window":
                 learnt = self._memory.learnt(link.name)
@@ -383,7 +367,7 @@ class Walk:
             case _:
                 assert_never(then)
         for profile in link.profiles[self._cursor.profile :]:
-            self._skip(link, profile.name, Verdict(f"{link.name} failed: {error.kind}"), now)
+            self._log.skip(link, profile.name, Verdict(f"{link.name} failed: {error.kind}"), now)
         self._leave(now)
 
     # Moving on
@@ -407,9 +391,9 @@ class Walk:
             self._rested += seconds
             self._cursor.rewind()
             # They are judged anew after the wait, and then attempted or skipped for good.
-            self.report.steps[:] = [step for step in self.report.steps if not isinstance(step, SkipRecord)]
+            self._log.forget_skips()
             wait = Wait(seconds, "everything is cooling; the first target is about to be free")
-            self.report.steps.append(WaitRecord(wait.seconds, wait.reason))
+            self._log.wait(wait)
             return wait
         self._end = self._last_error(ready, now)
         return GiveUp(self._end)
@@ -419,21 +403,17 @@ class Walk:
             return error
         overflowed = {error.kind for error, _ in self._failures} == {ErrorKind.CONTEXT_EXCEEDED}
         if overflowed and self._policy.rule(ErrorKind.CONTEXT_EXCEEDED).then == "larger_window":
-            return rejected(self._failures[-1], self.report, self._failures)
+            return rejected(self._failures[-1], self._log.report, self._failures)
         kinds = cooling_kinds(self._cursor.chain, self._memory, now, self)
         retry_after = None if ready is None else max(0.0, ready - now)
         models = len({link.name for link in self._cursor.chain})
-        return exhausted(self.report, self._failures, models, retry_after, kinds)
+        return exhausted(self._log.report, self._failures, models, retry_after, kinds)
 
     def _interrupted(self) -> FailoverError | None:
         """The error of a call whose stream broke after something was shown; None if nothing was."""
         if self._shown is None or self._broke is None:
             return None
-        return interrupted(self._shown, self._broke, self.report, self._failures)
-
-    def _skip(self, link: Link, profile: str | None, verdict: Verdict, now: float) -> None:
-        until = None if verdict.until is None else max(0.0, verdict.until - now)
-        self.report.steps.append(SkipRecord(link.name, link.provider, profile, verdict.reason, until))
+        return interrupted(self._shown, self._broke, self._log.report, self._failures)
 
     def _is_late(self, instant: float) -> bool:
         return self._deadline is not None and instant >= self._deadline
@@ -441,15 +421,14 @@ class Walk:
     # Attempts begin and end once
 
     def _running(self) -> tuple[Attempt, AttemptRecord]:
-        if self._attempt is None or self._record is None:
+        if self._attempt is None or self._log.newest is None:
             raise RuntimeError("no attempt is running")
-        return self._attempt, self._record
+        return self._attempt, self._log.newest
 
-    def _close(self, now: float, outcome: Literal["succeeded", "failed", "abandoned"]) -> tuple[Attempt, AttemptRecord]:
-        attempt, record = self._running()
-        record.outcome, record.ended = outcome, now - self._began
+    def _close(self) -> tuple[Attempt, AttemptRecord]:
+        running = self._running()
         self._attempt = None
-        return attempt, record
+        return running
 
     def _give_back(self) -> None:
         for gate in self._permits:
