@@ -19,7 +19,7 @@ from benchmarks.measuring import measure, serving
 from benchmarks.peers import PEERS
 from benchmarks.plan import Cell, Load, plan
 from benchmarks.profiles import PROFILED, owners, profile
-from benchmarks.reach import claims, reach_table
+from benchmarks.reach import beside_floors, claims, reach_table
 from benchmarks.tables import import_table, tables
 
 _OTHERS = ("imports", "profiles")
@@ -124,8 +124,9 @@ def main(given: list[str]) -> int:
         f"Made by `{_command(given)}` on {datetime.now(UTC).date()}, in {minutes:.0f} minutes. README.md says how.",
         f"- Machine: {machine(options.python)}\n- Packages: {packages(options.python)}",
     ]
-    sections = [*head, reach_table(list(claims(measured, imports))), *tables(measured)]
-    text = "\n\n".join([*sections, *([import_table(imports)] if imports else []), *shares]) + "\n"
+    sections = [*head, reach_table(list(claims(measured, imports))), beside_floors(measured), *tables(measured)]
+    sections += [*([import_table(imports)] if imports else []), *shares]
+    text = "\n\n".join(section for section in sections if section) + "\n"
     print(text)
     if options.write:
         options.write.write_text(text, encoding="utf-8")

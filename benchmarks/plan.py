@@ -50,6 +50,9 @@ class Load:
 _REFERENCES = ("raw httpx", "raw aiohttp", "ChatOpenAI", "OpenAILike", "ChatLiteLLMRouter")
 """The floors and those that ratios refer to."""
 
+_IN_FRAMEWORKS = ("raw aiohttp in LangChain", "raw aiohttp in LlamaIndex")
+"""The floors of the frameworks."""
+
 _MEMBERS = ("ChatOpenAI", "ChatFailover(ChatOpenAI)", "LlamaIndex OpenAI", "FailoverLLM(OpenAI)")
 """Ours around members, and the members asked without us."""
 
@@ -64,7 +67,7 @@ def plan(*, quick: bool, rounds: int | None) -> tuple[Load, ...]:
     ours = [name for name, peer in PEERS.items() if peer.role == "ours"]
     plain = [name for name in ours if "sync" in PEERS[name].modes]
     chained = [name for name, peer in PEERS.items() if peer.has_chain]
-    few = [*_REFERENCES, *ours]
+    few = [*_REFERENCES, *_IN_FRAMEWORKS, *ours]
     everyone = [*few, *_MEMBERS] if quick else [name for name in PEERS if name != "raw asyncio"]
     many = [*few, "raw asyncio"]
     streaming = many if quick else [name for name in PEERS if name == "ChatOpenAI" or name not in _MEMBERS]

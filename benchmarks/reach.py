@@ -10,7 +10,7 @@ from benchmarks.imports import Import
 from benchmarks.measuring import Measured
 from benchmarks.tables import table
 
-__all__ = ["Claim", "claims", "reach_table"]
+__all__ = ["Claim", "beside_floors", "claims", "reach_table"]
 
 _FAST = ", fast transport"
 
@@ -119,6 +119,22 @@ def _imports(imports: dict[Import, list[float]]) -> Iterator[Claim]:
         package = statement.split()[1]
         if package in bounds:
             yield Claim(f"`{statement}` after `{before}`, ms", Spread.of(figures), bounds[package])
+
+
+def beside_floors(measured: Measured) -> str:
+    """What our faces cost in multiples of the thinnest model that their framework takes; empty without figures."""
+    rows = []
+    for face, framework in (("ChatFailover", "LangChain"), ("FailoverLLM", "LlamaIndex")):
+        floor = f"raw aiohttp in {framework}"
+        for load, names in (
+            ("sequential", ("call", "chunk", "whole", "first")),
+            *((f"paced-{streams}", ("chunk",)) for streams in (100, 200, 1000)),
+        ):
+            for name in names:
+                claim = _ratio(measured, load, "async", face + _FAST, floor, name, 0.0)
+                if claim.found is not None:
+                    rows.append([claim.text, str(claim.found)])
+    return f"## Beside the floors of the frameworks\n\n{table(['', 'found'], rows)}" if rows else ""
 
 
 def reach_table(found: list[Claim]) -> str:

@@ -67,6 +67,8 @@ PEERS: dict[str, Peer] = {
         Peer("raw httpx", "raw_httpx", "floor"),
         Peer("raw aiohttp", "raw_aiohttp", "floor", ("async",)),
         Peer("raw asyncio", "raw_asyncio", "floor", ("async",)),
+        Peer("raw aiohttp in LangChain", "raw_in_frameworks", "floor", ("async",), needs=("langchain_core",)),
+        Peer("raw aiohttp in LlamaIndex", "raw_in_frameworks", "floor", ("async",), needs=("llama_index.core",)),
         Peer("openai SDK", "openai_sdk"),
         Peer("ChatOpenAI", "langchain_models"),
         Peer("ChatFailover(ChatOpenAI)", "langchain_member", "member"),

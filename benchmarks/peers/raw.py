@@ -11,7 +11,7 @@ try:
 except ImportError:
     from json import loads
 
-__all__ = ["HEADERS", "body", "length", "read"]
+__all__ = ["HEADERS", "body", "length", "loads", "read"]
 
 HEADERS = {"authorization": f"Bearer {KEY}"}
 
