@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import count
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from shared_core.chain import Link
 from shared_core.decisions import Attempt, Wait
@@ -18,7 +18,10 @@ from shared_core.notices import Notice, beginning, ending, retrying
 from shared_core.report import AttemptRecord, Report, SkipRecord, WaitRecord
 from shared_core.verdict import Verdict
 
-__all__ = ["Logbook"]
+__all__ = ["Ending", "Logbook"]
+
+Ending: TypeAlias = Literal["succeeded", "failed", "abandoned"]
+"""How an attempt ends."""
 
 
 class Logbook:
@@ -77,7 +80,7 @@ class Logbook:
     def end(
         self,
         record: AttemptRecord,
-        outcome: Literal["succeeded", "failed", "abandoned"],
+        outcome: Ending,
         now: float,
         *,
         error: ProviderError | None = None,

@@ -27,7 +27,7 @@ from shared_core.errors import ErrorKind, FailoverError, ProviderError
 from shared_core.events import Usage
 from shared_core.farewell import Failure, exhausted, interrupted, rejected
 from shared_core.gate import Gate
-from shared_core.logbook import Logbook
+from shared_core.logbook import Ending, Logbook
 from shared_core.memory import Memory
 from shared_core.mending import OPTIONAL_PARAMETERS, Mending
 from shared_core.notices import Notice
@@ -248,9 +248,8 @@ class Walk:
 
     def succeeded(self, now: float, usage: Usage | None = None) -> None:
         """The running attempt gave a whole answer."""
-        attempt, record = self._close()
+        attempt, record = self._close("succeeded", now, usage=usage)
         link, profile = attempt.target.link, attempt.target.profile
-        self._log.end(record, "succeeded", now, usage=usage)
         latency = None if record.first_token is None else record.first_token - record.started
         recovered = self._memory.health.record_success(link.name, started=self._started, latency=latency)
         self._memory.profiles[Scoped(link.provider, profile.name)].succeeded(latency)
@@ -265,7 +264,7 @@ class Walk:
     def abandoned(self, now: float) -> None:
         """The caller went away: nobody is to blame, and permits are given back. Legal at any time before the end."""
         if self._attempt is not None:
-            self._log.end(self._close()[1], "abandoned", now)
+            self._close("abandoned", now)
         elif self._again is not None:
             # What failed before the pause did fail, whoever goes away now.
             (attempt, error), self._again = self._again, None
@@ -295,8 +294,7 @@ class Walk:
             usage: Tokens that the attempt cost, if it said so.
             had_prefill: Its request ended in a turn of the assistant to go on from.
         """
-        attempt, record = self._close()
-        self._log.end(record, "failed", now, error=error, usage=usage)
+        attempt, record = self._close("failed", now, error=error, usage=usage)
         self._failures.append((error, record))
         target, rule = attempt.target, self._policy.rule(error.kind)
         self._memory.health.record_attempt(target.link.name)
@@ -425,10 +423,13 @@ class Walk:
             raise RuntimeError("no attempt is running")
         return self._attempt, self._log.newest
 
-    def _close(self) -> tuple[Attempt, AttemptRecord]:
-        running = self._running()
+    def _close(
+        self, outcome: Ending, now: float, *, error: ProviderError | None = None, usage: Usage | None = None
+    ) -> tuple[Attempt, AttemptRecord]:
+        attempt, record = self._running()
         self._attempt = None
-        return running
+        self._log.end(record, outcome, now, error=error, usage=usage)
+        return attempt, record
 
     def _give_back(self) -> None:
         for gate in self._permits:

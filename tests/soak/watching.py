@@ -67,8 +67,8 @@ class Ledger:
             self._note(walk, target.link.name, "begun")
             return begin(walk, target, now)
 
-        def closed(walk: Walk, now: float, outcome: Any) -> Any:
-            found = close(walk, now, outcome)
+        def closed(walk: Walk, outcome: Any, now: float, **how: Any) -> Any:
+            found = close(walk, outcome, now, **how)
             self._note(walk, found[0].target.link.name, outcome)
             return found
 
