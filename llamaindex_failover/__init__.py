@@ -25,7 +25,8 @@ It takes the place of any LLM of the framework, and an outage of the primary no 
     ('openai/gpt-4.1-mini', [('openai/gpt-4.1', 'transient'), ('openai/gpt-4.1-mini', None)])
 
 Rooms: `settings` (what an LLM is made of), `messages` and `tools` (LlamaIndex to the engine), `request` (one call),
-`growing` and `responses` (the engine to LlamaIndex), `streaming` (who closes what), `structured`, and `llm` itself.
+`growing` and `responses` (the engine to LlamaIndex), `trusted` (its objects without validation), `observing` (whether a
+call has to be told of), `streaming` (who closes what is told of), `structured`, and `llm` itself.
 LLM objects in the chain: `links` (their names and dumps), `members` (how they are asked), `native` (the call in their
 words), `histories` (a conversation that is valid for them), `readings` (what the engine sees of their answers),
 `retries` (there is one owner of them), `holding` and `blocking` (streams that end, and leave the event loop free).

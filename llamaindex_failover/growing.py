@@ -12,21 +12,20 @@ messages of one stream share the blocks that did not change between them, and th
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
     CompletionResponse,
     ContentBlock,
-    MessageRole,
     TextBlock,
     ThinkingBlock,
     ToolCallBlock,
 )
 
 from llamaindex_failover.messages import SIGNED_BY
+from llamaindex_failover.trusted import assistant_message, chat_response, text_response
 from shared_core.events import (
     End,
     MemberChunk,
@@ -38,6 +37,7 @@ from shared_core.events import (
     ToolCallDelta,
     Usage,
 )
+from shared_core.records import record
 
 __all__ = ["RESTART", "Growing", "Response", "Said"]
 
@@ -48,7 +48,7 @@ Response: TypeAlias = ChatResponse | CompletionResponse
 """What a program gets; a completion only where a member was asked for one."""
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Said:
     """One response of a member: what its chunks hold.
 
@@ -61,7 +61,7 @@ class Said:
     origin: str | None
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class _Thought:
     """One block of reasoning so far."""
 
@@ -76,7 +76,7 @@ class _Thought:
         return ThinkingBlock(content=self.text, additional_information=information)
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class _Call:
     """One tool call so far; every call has an id at the end of its stream."""
 
@@ -134,9 +134,18 @@ class Growing:
 
     def shown(self, event: StreamEvent) -> Response | None:
         """Adds what the event says; the answer so far, if the event has something to show."""
+        if type(event) is TextDelta and event.text and not (self._thinking or self._calls or self._said):
+            # Nearly every event is just this, and each of them would pay for the questions below.
+            delta = event.text
+            text = self._text = self._text + delta
+            self._text_signature = event.signature or self._text_signature
+            self._is_shown = True
+            return text_response(text, {"type": "text", "text": delta}, delta)
         self.take(event)
         self._is_shown = True
         match event:
+            case End():
+                return self.finished(event)
             case MemberChunk(chunk=Said(response=response)):
                 return self._behind_thoughts(response)
             case TextDelta(text=text) | RefusalDelta(text=text) if text:
@@ -173,7 +182,7 @@ class Growing:
         extra: dict[str, Any] = {**counts, "failover": end.report.as_dict()}
         if self._refusal:
             extra["refusal"] = self._refusal
-        return ChatResponse(message=message, delta="", raw=raw, additional_kwargs=extra)
+        return chat_response(message, "", raw, extra)
 
     def _own(self, event: StreamEvent) -> None:
         """An event that is no member's: from here on the answer is told in our words."""
@@ -204,10 +213,8 @@ class Growing:
         return response.model_copy(update=update)
 
     def _response(self, raw: dict[str, Any], delta: str = "", **extra: str) -> ChatResponse:
-        if delta and not (self._thinking or self._calls):
-            return _text_response(self._text, raw, delta)
         message = self._message(self._thinking.values(), self._calling.values())
-        return ChatResponse(message=message, delta=delta, raw=raw, additional_kwargs=extra)
+        return chat_response(message, delta, raw, extra)
 
     def _message(self, thinking: Iterable[ThinkingBlock], calls: Iterable[ToolCallBlock]) -> ChatMessage:
         blocks: list[ContentBlock] = [*thinking]
@@ -218,7 +225,7 @@ class Growing:
             blocks += calls
             # Programs and memories of the framework still look here for whether a tool is called.
             extra["tool_calls"] = [_in_older_form(call) for call in self._calls.values()]
-        return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=extra)
+        return assistant_message(blocks, extra)
 
     def _think(self, event: ReasoningDelta) -> None:
         thought = self._thoughts.setdefault(event.index, _Thought())
@@ -239,30 +246,6 @@ class Growing:
     def _signatures(self) -> dict[str, str]:
         found = {call.id: call.signature for call in self._calls.values() if call.signature}
         return {"text": self._text_signature, **found} if self._text_signature else found
-
-
-_BLOCK = TextBlock(text="")
-_MESSAGE = ChatMessage(role=MessageRole.ASSISTANT, blocks=[_BLOCK], additional_kwargs={})
-_RESPONSE = ChatResponse(message=_MESSAGE, delta="", raw={}, additional_kwargs={})
-_Model = TypeVar("_Model", TextBlock, ChatMessage, ChatResponse)
-_set = object.__setattr__
-
-
-def _text_response(text: str, raw: dict[str, Any], delta: str) -> ChatResponse:
-    """Text alone, as nearly every response of a stream is: equal to a validated one, in half of the time."""
-    block = _like(_BLOCK, text=text)
-    message = _like(_MESSAGE, blocks=[block], additional_kwargs={})
-    return _like(_RESPONSE, message=message, delta=delta, raw=raw, additional_kwargs={})
-
-
-def _like(model: _Model, **fields: Any) -> _Model:
-    """A copy of a template; what is mutable in it must be among the `fields`, or would be shared."""
-    made = type(model).__new__(type(model))
-    _set(made, "__dict__", {**vars(model), **fields})
-    _set(made, "__pydantic_fields_set__", set(model.model_fields_set))
-    _set(made, "__pydantic_extra__", None)
-    _set(made, "__pydantic_private__", None)
-    return made
 
 
 def _signed(message: ChatMessage, origin: str | None) -> ChatMessage:

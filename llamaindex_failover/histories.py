@@ -32,7 +32,7 @@ from shared_core.history import prepare
 from shared_core.messages import Audio, Block, Document, Image, Message, Reasoning, Text, ToolCall, ToolResult
 from shared_core.providers.base import Vendor
 
-__all__ = ["suited", "to_chat"]
+__all__ = ["is_question", "suited", "to_chat"]
 
 _ROLES: Mapping[str, MessageRole] = MappingProxyType(
     {
@@ -48,6 +48,24 @@ _EVERYWHERE = frozenset(_ROLES.values())
 
 _AT_HOME = frozenset({"cache", "citable", "citation"})
 """Blocks that only Anthropic's class takes; others raise."""
+
+
+def is_question(messages: Sequence[ChatMessage]) -> bool:
+    """Whether a conversation is but a user's text, behind one of the system's perhaps: valid for everyone as it is."""
+    if not 0 < len(messages) <= len(_QUESTION):
+        return False
+    for message, role in zip(messages, _QUESTION[-len(messages) :], strict=True):
+        # By type, since `isinstance` with a class of pydantic's costs more than what this is to spare.
+        blocks = message.blocks
+        if message.role is not role or message.additional_kwargs or len(blocks) != 1:
+            return False
+        block = blocks[0]
+        if type(block) is not TextBlock or not block.text.strip():
+            return False
+    return True
+
+
+_QUESTION = (MessageRole.SYSTEM, MessageRole.USER)
 
 
 def suited(

@@ -18,9 +18,10 @@ from llama_index_instrumentation.span import active_span_id
 
 from shared_core.hooks import Hooks, Notice
 
-__all__ = ["FailoverEvent", "instrumentation"]
+__all__ = ["NOTICES", "FailoverEvent", "instrumentation"]
 
-_dispatcher = get_dispatcher(__name__)
+NOTICES = get_dispatcher(__name__)
+"""Tells what hooks are told."""
 
 
 class FailoverEvent(BaseEvent):
@@ -42,17 +43,18 @@ class FailoverEvent(BaseEvent):
 
 def instrumentation() -> Hooks | None:
     """What tells of a call that begins now, in the present span; None if nobody listens."""
-    if not _has_listener(_dispatcher):
+    if not _has_listener(NOTICES):
         return None
     span = active_span_id.get()
 
     def tell(notice: Notice) -> None:
-        _dispatcher.event(FailoverEvent(name=f"on_{notice.event}", notice=notice.as_dict(), span_id=span))
+        NOTICES.event(FailoverEvent(name=f"on_{notice.event}", notice=notice.as_dict(), span_id=span))
 
     return replace(Hooks.all(tell), on_attempt=None, on_success=None)
 
 
 def _has_listener(dispatcher: Dispatcher) -> bool:
-    if any(not isinstance(handler, NullEventHandler) for handler in dispatcher.event_handlers):
-        return True
+    for handler in dispatcher.event_handlers:
+        if type(handler) is not NullEventHandler:  # `isinstance` with a class of pydantic's is slow
+            return True
     return dispatcher.propagate and _has_listener(dispatcher.parent)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from llama_index.core.llms.llm import LLM
@@ -18,14 +17,18 @@ from llama_index.core.llms.llm import LLM
 from llamaindex_failover import packages
 from llamaindex_failover.members import LLMMember
 from shared_core.errors import ConfigurationError
+from shared_core.records import record
 from shared_core.registry import ProviderRegistry
 
 logger = logging.getLogger("llm_failover")
 
-__all__ = ["Enrolled", "Link", "dumped", "label", "loaded", "stored"]
+__all__ = ["CHAIN", "Enrolled", "Link", "dumped", "label", "loaded", "stored"]
 
 Link: TypeAlias = str | LLM
 """One link of a chain."""
+
+CHAIN = ("model", "fallbacks", "fallback_models")
+"""Keywords of a call that name links of its chain."""
 
 _SECRET = re.compile(r"key(_id)?$|token$|secret|password|credential|headers$", re.IGNORECASE)
 """Names of an LLM's settings that do not belong into a dump; `max_tokens` does."""
@@ -44,6 +47,12 @@ class Enrolled:
         self._style = style
         self._names: dict[int, tuple[LLM, str]] = {}
         self._made: dict[str, LLM] = {}
+
+    def names(self, *links: Link) -> list[str]:
+        """The model strings of links; see `name`."""
+        if self._style is None:
+            return [link if type(link) is str else self.name(link) for link in links]
+        return [self.name(link) for link in links]
 
     def name(self, link: Link) -> str:
         """The model string of a link.
@@ -100,7 +109,7 @@ def loaded(given: Any) -> Link:
     return made
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class _Stored:
     """An LLM in a pickle: its class by reference, so that loading imports it."""
 

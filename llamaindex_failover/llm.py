@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -25,14 +24,28 @@ from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW, DEFAULT_NUM_OUTPU
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.llm import LLM, ToolSelection
 from llama_index.core.tools.types import BaseTool
+from pydantic import ConfigDict
 
 from llamaindex_failover import tools as tooling
 from llamaindex_failover.instrumentation import instrumentation
+from llamaindex_failover.links import CHAIN
 from llamaindex_failover.messages import reads_files, to_core
 from llamaindex_failover.native import Native
+from llamaindex_failover.observing import observable
 from llamaindex_failover.request import request_of
-from llamaindex_failover.responses import AsyncEvents, Events, as_chat, awhole, completion, whole
-from llamaindex_failover.streaming import AsyncCall, Call, as_prompt
+from llamaindex_failover.responses import (
+    AsyncEvents,
+    Events,
+    acompletions,
+    agrowing,
+    as_chat,
+    awhole,
+    completion,
+    completions,
+    growing,
+    whole,
+)
+from llamaindex_failover.streaming import as_prompt, atold_chat, atold_completion, told_chat, told_completion
 from llamaindex_failover.structured import StructuredPrediction
 from shared_core.request import LLMRequest
 
@@ -52,9 +65,6 @@ _SENT = (
     "extra_headers",
 )
 """Settings that go into every request."""
-
-_LINKS = ("model", "fallbacks", "fallback_models")
-"""Keywords of a call that name links of its chain."""
 
 
 class FailoverLLM(StructuredPrediction):
@@ -105,6 +115,8 @@ class FailoverLLM(StructuredPrediction):
         ConfigurationError: A setting is wrong or unknown; the message names it.
     """
 
+    model_config = ConfigDict(defer_build=False)
+
     @classmethod
     def class_name(cls) -> str:
         """Name of the class in dumps."""
@@ -114,7 +126,7 @@ class FailoverLLM(StructuredPrediction):
     def metadata(self) -> LLMMetadata:
         """What the framework plans with: the smallest known window of the chain, unless a setting says otherwise."""
         chain = self._chain()
-        registry = self._manager.registry
+        registry = self.manager.registry
         known = [registry.info(*registry.resolve_model(name)) for name in chain]
         window = min((info.context_window for info in known if info and info.context_window), default=None)
         can_call = self.is_function_calling_model
@@ -133,7 +145,7 @@ class FailoverLLM(StructuredPrediction):
         links = {"model": self._names(self.model)[0], "fallbacks": self._names(*self.fallbacks)}
         return {**super().to_payload(), **links, "temperature": self.temperature, "max_tokens": self.max_tokens}
 
-    @llm_chat_callback()
+    @observable(llm_chat_callback())
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """The whole answer.
 
@@ -148,41 +160,45 @@ class FailoverLLM(StructuredPrediction):
         """
         return as_chat(whole(self._ask(messages, kwargs, is_whole=True)))
 
-    @llm_completion_callback()
+    @observable(llm_completion_callback())
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """The whole answer to one user message; arguments and errors as with `chat`."""
         return completion(whole(self._ask(as_prompt(prompt, is_formatted=formatted), kwargs, is_whole=True)))
 
+    @observable(told_chat)
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """The answer as it grows. Nothing is sent before the first response is asked for.
 
         Raises:
             StreamInterruptedError: The stream broke after content had been shown, and the policy says not to go on.
         """
-        return Call(self, self._ask).chat(messages, **kwargs)
+        return growing(self._ask(messages, kwargs))
 
+    @observable(told_completion)
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
         """The answer to one user message as it grows; errors as with `stream_chat`."""
-        return Call(self, self._ask).complete(prompt, formatted=formatted, **kwargs)
+        return completions(self._ask(as_prompt(prompt, is_formatted=formatted), kwargs))
 
-    @llm_chat_callback()
+    @observable(llm_chat_callback())
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """The whole answer, natively async; arguments and errors as with `chat`."""
         return as_chat(await awhole(await self._aask(messages, kwargs, is_whole=True)))
 
-    @llm_completion_callback()
+    @observable(llm_completion_callback())
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """The whole answer to one user message, natively async; arguments and errors as with `chat`."""
         asked = as_prompt(prompt, is_formatted=formatted)
         return completion(await awhole(await self._aask(asked, kwargs, is_whole=True)))
 
+    @observable(atold_chat)
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """The answer as it grows, natively async; errors as with `stream_chat`."""
-        return await AsyncCall(self, self._aask).chat(messages, **kwargs)
+        return agrowing(await self._aask(messages, kwargs))
 
+    @observable(atold_completion)
     async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
         """The answer to one user message as it grows, natively async; errors as with `stream_chat`."""
-        return await AsyncCall(self, self._aask).complete(prompt, formatted=formatted, **kwargs)
+        return acompletions(await self._aask(as_prompt(prompt, is_formatted=formatted), kwargs))
 
     def get_tool_calls_from_response(
         self, response: ChatResponse, error_on_no_tool_call: bool = True, **_kwargs: Any
@@ -233,7 +249,7 @@ class FailoverLLM(StructuredPrediction):
 
     def _ask(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, is_whole: bool = False) -> Events:
         request = self._request(messages, kwargs, is_whole=is_whole)
-        return self._manager.stream(request, hold=is_whole, policy=self._call_policy(), hooks=instrumentation())
+        return self.manager.stream(request, hold=is_whole, policy=self._call_policy(), hooks=instrumentation())
 
     async def _aask(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, is_whole: bool = False
@@ -242,23 +258,26 @@ class FailoverLLM(StructuredPrediction):
             request = await asyncio.to_thread(self._request, messages, kwargs, is_whole=is_whole)
         else:
             request = self._request(messages, kwargs, is_whole=is_whole)
-        return self._manager.astream(request, hold=is_whole, policy=self._call_policy(), hooks=instrumentation())
+        return self.manager.astream(request, hold=is_whole, policy=self._call_policy(), hooks=instrumentation())
 
     def _request(
         self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any], *, is_whole: bool = False
     ) -> LLMRequest:
         settings = {name: value for name in _SENT if (value := getattr(self, name)) is not None}
         settings["model"], *settings["fallback_models"] = self._names(self.model, *self.fallbacks)
-        request = request_of(to_core(messages), settings, self.additional_kwargs, self._with_names(kwargs))
-        native = Native.of(messages, request, kwargs, is_whole=is_whole, handlers=self.callback_manager.handlers)
-        return replace(request, native=native)
+        core, handlers = to_core(messages), self.callback_manager.handlers
+
+        def native(max_tokens: int | None) -> Native:
+            return Native.of(messages, core, kwargs, max_tokens=max_tokens, is_whole=is_whole, handlers=handlers)
+
+        return request_of(core, settings, self.additional_kwargs, self._with_names(kwargs), native=native)
 
     def _with_names(self, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         """A call's keywords, with names for the LLMs in a chain of its own."""
-        if kwargs.keys().isdisjoint(_LINKS):
+        if kwargs.keys().isdisjoint(CHAIN):
             return kwargs
         named = dict(kwargs)
-        for name in (name for name in _LINKS if name in kwargs):
+        for name in (name for name in CHAIN if name in kwargs):
             if isinstance(given := kwargs[name], LLM):
                 named[name] = self._names(given)[0]
             elif isinstance(given, Sequence) and not isinstance(given, str):

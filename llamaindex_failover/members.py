@@ -15,7 +15,6 @@ import json
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from copy import copy
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
@@ -26,7 +25,7 @@ from llama_index.core.llms.llm import LLM
 from llama_index_instrumentation.span import active_span_id
 
 from llamaindex_failover.blocking import beside, is_blocking
-from llamaindex_failover.histories import suited
+from llamaindex_failover.histories import is_question, suited
 from llamaindex_failover.holding import aholding, holding
 from llamaindex_failover.native import Native, keywords
 from llamaindex_failover.readings import Reading
@@ -36,6 +35,7 @@ from shared_core.events import MemberChunk
 from shared_core.providers.base import Vendor
 from shared_core.providers.models import ModelInfo
 from shared_core.providers.vendors import find
+from shared_core.records import record
 from shared_core.request import JSONObject, LLMRequest, NamedTool, ResponseFormat
 
 __all__ = ["LLMMember"]
@@ -185,7 +185,10 @@ class LLMMember:
         is_as_given = request.messages is native.core
         if native.prompt is not None and is_as_given and not request.tools and request.response_format is None:
             return _Asked("complete", (native.prompt,), {**kwargs, "formatted": native.is_formatted})
-        messages = suited(request.messages, native.own(), self._vendor, self.model)
+        if is_as_given and is_question(native.messages):
+            messages = list(native.messages)
+        else:
+            messages = suited(request.messages, native.own(), self._vendor, self.model)
         if request.response_format is not None:
             kwargs |= self._form(request.response_format, messages)
         if request.tools and isinstance(llm, FunctionCallingLLM) and (offered := self._offered(llm, request, native)):
@@ -269,7 +272,7 @@ class LLMMember:
         return isinstance(self.llm, FunctionCallingLLM) and (said is None or said.is_function_calling_model)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class _Asked:
     """A call of one of the LLM's methods, by the name that all its forms share."""
 

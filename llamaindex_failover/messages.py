@@ -92,13 +92,16 @@ def to_core(messages: Iterable[ChatMessage]) -> tuple[Message, ...]:
         ConfigurationError: Something is not a `ChatMessage`, or a block cannot be sent anywhere.
         OSError: A file that a block names cannot be read.
     """
+    if isinstance(messages, str):  # an empty one would be a conversation without messages
+        raise ConfigurationError("expected a list of ChatMessage, got a string; a prompt is for complete()")
     return tuple(_message(message) for message in messages)
 
 
 def reads_files(messages: Iterable[ChatMessage]) -> bool:
     """Whether `to_core` will read local files, so that async code can do it beside the event loop."""
     return any(
-        isinstance(block, _MEDIA) and block.path is not None
+        # The type first: that something is no instance of a class of pydantic's takes long to find out.
+        type(block) is not TextBlock and isinstance(block, _MEDIA) and block.path is not None
         for message in messages
         if isinstance(message, ChatMessage)
         for block in message.blocks
@@ -124,10 +127,12 @@ def _message(message: ChatMessage) -> Message:
         raise ConfigurationError(f"expected a ChatMessage, got {type(message).__name__}")
     role = _ROLES[message.role]
     name = message.additional_kwargs.get("name")
-    blocks = tuple(_blocks(message.blocks))
+    only = message.blocks[0] if len(message.blocks) == 1 else None
+    # Text alone is what nearly every message is.
+    blocks = (Text(only.text),) if type(only) is TextBlock else tuple(_blocks(message.blocks))
     if role == "tool":
         return Message("tool", (_result(message, blocks, name),))
-    if role == "assistant":
+    if role == "assistant" and message.additional_kwargs:
         blocks = _signed(message, blocks)
     return Message(role, blocks, name=name)
 

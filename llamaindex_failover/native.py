@@ -7,7 +7,7 @@ those of its model strings; a member has settings of its own, so that only what 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +17,7 @@ from llama_index_instrumentation.span import active_span_id
 
 from shared_core.adaptation import SETTINGS
 from shared_core.messages import Message
-from shared_core.request import LLMRequest
+from shared_core.records import record
 
 __all__ = ["Native", "Prompt", "keywords"]
 
@@ -50,9 +50,9 @@ class Prompt(list[ChatMessage]):
         self.is_formatted = is_formatted
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Native:
-    """One call.
+    """One call; made for each, so it is not frozen, which would take three times as long. Treat it as if it were.
 
     Attributes:
         messages: The conversation as the caller gave it.
@@ -80,19 +80,20 @@ class Native:
     def of(
         cls,
         messages: Sequence[ChatMessage],
-        request: LLMRequest,
+        core: tuple[Message, ...],
         kwargs: Mapping[str, Any],
         *,
+        max_tokens: int | None,
         is_whole: bool,
         handlers: Sequence[BaseCallbackHandler],
     ) -> Native:
-        """The call that `request` was made of."""
+        """The call with those messages and keywords."""
         prompt = messages if isinstance(messages, Prompt) else None
         return cls(
             messages=messages,
-            core=request.messages,
+            core=core,
             kwargs=kwargs,
-            max_tokens=request.max_tokens,
+            max_tokens=max_tokens,
             prompt=None if prompt is None else prompt.text,
             is_formatted=prompt is not None and prompt.is_formatted,
             is_whole=is_whole,

@@ -169,4 +169,7 @@ def _first(holder: Any, names: tuple[str, ...]) -> int | None:
 
 
 def _get(holder: Any, name: str) -> Any:
-    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
+    # The usual class first: `Mapping` asks each object's class whether it looks like one.
+    if type(holder) is dict or isinstance(holder, Mapping):
+        return holder.get(name)
+    return getattr(holder, name, None)

@@ -8,8 +8,9 @@ the framework's own LLMs; None means "not given".
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -37,11 +38,20 @@ _RENAMED: Mapping[str, str] = MappingProxyType(
 _OURS = frozenset({"formatted", "stream", "stream_options", "use_chat_completions"})
 """Keywords that speak of how an answer is fetched, which the engine decides."""
 
-_KNOWN = frozenset(field.name for field in fields(LLMRequest)) - {"messages", "extra_body", "extra_headers"}
+_KNOWN = frozenset(field.name for field in fields(LLMRequest)) - {"messages", "extra_body", "extra_headers", "native"}
 
 
-def request_of(messages: tuple[Message, ...], *sources: Mapping[str, Any]) -> LLMRequest:
+def request_of(
+    messages: tuple[Message, ...],
+    *sources: Mapping[str, Any],
+    native: Callable[[int | None], Any] | None = None,
+) -> LLMRequest:
     """The request; of several sources of settings the later one wins.
+
+    Args:
+        messages: The conversation.
+        *sources: Settings by name.
+        native: Makes the call in the framework's own objects; it is told the request's `max_tokens`.
 
     Raises:
         ConfigurationError: A setting has no form in a request.
@@ -51,21 +61,23 @@ def request_of(messages: tuple[Message, ...], *sources: Mapping[str, Any]) -> LL
     headers: dict[str, str] = {}
     for source in sources:
         for given, value in source.items():
-            name = _RENAMED.get(given, given)
-            if value is None or name in _OURS:
+            if value is None:
                 continue
-            if name == "extra_body":
+            name = _RENAMED.get(given, given)
+            if name in _KNOWN:
+                translate = _TRANSLATED.get(name)
+                known[name] = value if translate is None else translate(value)
+            elif name == "extra_body":
                 body |= value
             elif name == "extra_headers":
                 headers |= value
-            elif name in _KNOWN:
-                known[name] = _translated(name, value)
-            else:
+            elif name not in _OURS:
                 body[name] = value
     if not known.get("tools"):
         known.pop("tool_choice", None)
         known.pop("parallel_tool_calls", None)
-    return LLMRequest(messages=messages, extra_body=body, extra_headers=headers, **known)
+    own = None if native is None else native(known.get("max_tokens"))
+    return LLMRequest(messages=messages, extra_body=body, extra_headers=headers, native=own, **known)
 
 
 def json_schema_of(output_cls: type[BaseModel]) -> JSONSchema:
@@ -74,19 +86,6 @@ def json_schema_of(output_cls: type[BaseModel]) -> JSONSchema:
     name = re.sub(r"[^a-zA-Z0-9_-]", "_", output_cls.__name__)
     # Not strict: OpenAI's strict mode refuses schemas with optional fields, which pydantic checks afterwards anyway.
     return JSONSchema(name, output_cls.model_json_schema(), strict=None)
-
-
-def _translated(name: str, value: Any) -> Any:
-    match name:
-        case "tools":
-            return tools.to_tools(value)
-        case "tool_choice":
-            return tools.to_choice(value)
-        case "response_format":
-            return _format(value)
-        case "stop" | "fallback_models":
-            return _texts(name, value)
-    return value
 
 
 def _format(given: Any) -> ResponseFormat | None:
@@ -118,3 +117,15 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, Sequence) or not all(isinstance(text, str) for text in value):
         raise ConfigurationError(f"{name} must be a list of strings, got {type(value).__name__}")
     return tuple(value)
+
+
+_TRANSLATED: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "tools": tools.to_tools,
+        "tool_choice": tools.to_choice,
+        "response_format": _format,
+        "stop": partial(_texts, "stop"),
+        "fallback_models": partial(_texts, "fallback_models"),
+    }
+)
+"""Settings whose form in a request is another one."""

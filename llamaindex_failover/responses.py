@@ -17,6 +17,7 @@ from llama_index.core.base.llms.generic_utils import completion_response_to_chat
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 
 from llamaindex_failover.growing import Growing, Response
+from llamaindex_failover.trusted import completion_response
 from shared_core.events import End, StreamEvent
 
 __all__ = [
@@ -63,60 +64,54 @@ async def awhole(events: AsyncEvents) -> Response:
 
 def growing(events: Events) -> Generator[ChatResponse, None, None]:
     """A response for each piece of content, and the last one."""
-    for response in _growing(events):
-        yield as_chat(response)
+    answer = Growing()
+    with closing(events):
+        for event in events:
+            if (response := answer.shown(event)) is not None:
+                yield as_chat(response)
 
 
 async def agrowing(events: AsyncEvents) -> AsyncGenerator[ChatResponse, None]:
     """A response for each piece of content, and the last one."""
-    async for response in _agrowing(events):
-        yield as_chat(response)
+    answer = Growing()
+    async with aclosing(events):
+        async for event in events:
+            if (response := answer.shown(event)) is not None:
+                yield as_chat(response)
 
 
 def completions(events: Events) -> Generator[CompletionResponse, None, None]:
     """The same as text alone."""
-    for response in _growing(events):
-        yield completion(response)
+    answer = Growing()
+    with closing(events):
+        for event in events:
+            if (response := answer.shown(event)) is not None:
+                yield completion(response)
 
 
 async def acompletions(events: AsyncEvents) -> AsyncGenerator[CompletionResponse, None]:
     """The same as text alone."""
-    async for response in _agrowing(events):
-        yield completion(response)
-
-
-def _growing(events: Events) -> Generator[Response, None, None]:
     answer = Growing()
-    for event in events:
-        if isinstance(event, End):
-            yield answer.finished(event)
-        elif response := answer.shown(event):
-            yield response
-
-
-async def _agrowing(events: AsyncEvents) -> AsyncGenerator[Response, None]:
-    answer = Growing()
-    async for event in events:
-        if isinstance(event, End):
-            yield answer.finished(event)
-        elif response := answer.shown(event):
-            yield response
+    async with aclosing(events):
+        async for event in events:
+            if (response := answer.shown(event)) is not None:
+                yield completion(response)
 
 
 def as_chat(response: Response) -> ChatResponse:
     """A response of a chat."""
-    return completion_response_to_chat_response(response) if isinstance(response, CompletionResponse) else response
+    # The type first: that something is no instance of a class of pydantic's takes long to find out.
+    if type(response) is not ChatResponse and isinstance(response, CompletionResponse):
+        return completion_response_to_chat_response(response)
+    return response
 
 
 def completion(response: Response) -> CompletionResponse:
     """A response as text alone."""
-    if isinstance(response, CompletionResponse):
+    if type(response) is not ChatResponse and isinstance(response, CompletionResponse):
         return response
-    return CompletionResponse(
-        text=response.message.content or "",
-        delta=response.delta,
-        raw=response.raw,
-        additional_kwargs=response.additional_kwargs,
+    return completion_response(
+        response.message.content or "", response.delta, response.raw, dict(response.additional_kwargs)
     )
 
 

@@ -64,18 +64,17 @@ class Quiet:
 
     def keep(self, made: LLM) -> None:
         """Remembers the clients that a copy made for itself, so that their connections are used again."""
-        own = _clients(self._llm)
         for name, client in _clients(made).items():
-            if name not in own and name not in self._once and _has_options(client):
+            if name not in self._once and _has_options(client) and name not in _clients(self._llm):
                 self._once[name] = (None, client)
 
 
 def _clients(llm: LLM) -> dict[str, Any]:
     """What an LLM talks to a provider with; `http_client` is what a client sends with, and does not retry."""
-    found = {**vars(llm), **(llm.__pydantic_private__ or {})}
     return {
         name: value
-        for name, value in found.items()
+        for held in (vars(llm), llm.__pydantic_private__ or {})
+        for name, value in held.items()
         if "client" in name and "http" not in name and value is not None and not isinstance(value, str | int | dict)
     }
 

@@ -32,9 +32,9 @@ from pydantic import (
 )
 
 from llamaindex_failover.links import Enrolled, Link, dumped, label, loaded, stored
+from shared_core import configuration
 from shared_core.chain import merge_models
 from shared_core.classify import ClassifierRule
-from shared_core.configuration import Configuration
 from shared_core.credentials import Key
 from shared_core.errors import ConfigurationError
 from shared_core.hooks import Hooks
@@ -79,7 +79,8 @@ _USUAL_VENDOR = Vendor(name="")
 class ConfiguredLLM(FunctionCallingLLM):
     """An LLM with everything that it needs to be asked, but no way to ask it; see `FailoverLLM`."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    # There is no object of this class itself, so that what would check one need not be built.
+    model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
 
     model: Link = Field(default="", description="First link of the chain: provider/model, or an LLM.")
     fallbacks: list[Link] = Field(default_factory=list, description="Further links, in order.")
@@ -175,7 +176,7 @@ class ConfiguredLLM(FunctionCallingLLM):
         Raises:
             ConfigurationError: Something in the file, or an override, is wrong.
         """
-        file = Configuration.load(path)
+        file = configuration.Configuration.load(path)
         given = _named(overrides, cls.model_fields)
         if "provider_style" not in given:
             file.require_own_style(but="llamaindex")
@@ -200,11 +201,12 @@ class ConfiguredLLM(FunctionCallingLLM):
     @property
     def manager(self) -> FailoverManager:
         """The engine behind this LLM: `health()`, `explain(...)`, `reset()`, `disable(...)`, `close()`."""
-        return self._manager
+        found: FailoverManager = self._private("_manager")
+        return found
 
     def rehearsed(self) -> tuple[tuple[str, ...], FailoverPolicy]:
         """The model strings of the chain and the policy of its calls: what `shared_core.drill` plays."""
-        return self._chain(), self._call_policy() or self._manager.policy
+        return self._chain(), self._call_policy() or self.manager.policy
 
     @field_serializer("model")
     def _dump_model(self, model: Link) -> str | dict[str, Any]:
@@ -263,29 +265,36 @@ class ConfiguredLLM(FunctionCallingLLM):
 
     def _chain(self) -> tuple[str, ...]:
         """All models that a call may ask, in order."""
-        chain = merge_models(self._names(self.model, *self.fallbacks), self._manager.fallbacks)
+        chain = merge_models(self._names(self.model, *self.fallbacks), self.manager.fallbacks)
         if not chain:
             raise ConfigurationError("LLM request has no model resolved: give `model` or `fallbacks`")
         return chain
 
     def _names(self, *links: Link) -> list[str]:
-        return [self._enrolled.name(link) for link in links]
+        enrolled: Enrolled = self._private("_enrolled")
+        return enrolled.names(*links)
+
+    def _private(self, name: str) -> Any:
+        # Several are read in each call, and pydantic's own way to one takes twenty times as long.
+        held: Any = self.__pydantic_private__
+        return held[name]
 
     def _call_policy(self) -> FailoverPolicy | None:
         """The policy of a call, with the settings that were given directly; None for the manager's own."""
         direct = {name: value for name in _DIRECT if (value := getattr(self, name)) is not None}
         if not direct and self.max_retries is None:
             return self.policy
-        base = self.policy or self._manager.policy
+        base = self.policy or self.manager.policy
         if self.max_retries is not None:
             pauses = base.transient_backoffs or (0.5,)
             direct["transient_backoffs"] = (pauses + pauses[-1:] * self.max_retries)[: self.max_retries]
-        if self._latest is None or self._latest[0] is not base or self._latest[1] != direct:
+        latest: tuple[FailoverPolicy, dict[str, Any], FailoverPolicy] | None = self._private("_latest")
+        if latest is None or latest[0] is not base or latest[1] != direct:
             try:
-                self._latest = (base, direct, base.replace(**direct))
+                latest = self._latest = (base, direct, base.replace(**direct))
             except ValidationError as error:
                 raise ConfigurationError(_explained(error)) from None
-        return self._latest[2]
+        return latest[2]
 
 
 def _named(given: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:

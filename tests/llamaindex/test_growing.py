@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import AsyncGenerator, Generator
+import pickle
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from typing import Any
 
 import pytest
 from llama_index.core.base.llms.types import TextBlock, ThinkingBlock, ToolCallBlock
 from llama_index.core.llms import ChatMessage, ChatResponse
+from pydantic import BaseModel
 
 from llamaindex_failover.messages import SIGNED_BY, to_core
-from llamaindex_failover.responses import Events, awhole, growing, whole
+from llamaindex_failover.responses import Events, awhole, completions, growing, whole
 from shared_core.events import (
     Details,
     End,
     Finish,
     ReasoningDelta,
     RefusalDelta,
+    Restart,
     StreamEvent,
     TextDelta,
     ToolCallDelta,
@@ -81,6 +85,53 @@ def test_text_alone_is_what_the_framework_would_build() -> None:
     assert two == built
     assert "logprobs" not in two.model_fields_set
     assert played(TextDelta("Alpha"))[0].message.blocks == [TextBlock(text="Alpha")]
+
+
+def validated(given: Any) -> Any:
+    """The same once more, as the framework builds it."""
+    if isinstance(given, BaseModel):
+        return type(given)(**{name: validated(getattr(given, name)) for name in given.model_fields_set})
+    return [validated(each) for each in given] if isinstance(given, list) else given
+
+
+def parts(given: Any) -> Iterator[Any]:
+    """All that could be changed in a response."""
+    if isinstance(given, BaseModel):
+        yield from (given, given.model_fields_set)
+        given = vars(given)
+    elif isinstance(given, dict | list):
+        yield given
+    for each in given.values() if isinstance(given, dict) else given if isinstance(given, list) else ():
+        yield from parts(each)
+
+
+@pytest.mark.parametrize("read", [growing, completions])
+def test_responses_are_what_the_framework_would_build(read: Callable[[Events], Any]) -> None:
+    """Whatever they hold, they are valid, complete, and can be stored; no two share what could be changed."""
+    events = (
+        TextDelta("Alpha"),
+        TextDelta(" beta"),
+        RefusalDelta("no"),
+        Restart("openai/gpt"),
+        ReasoningDelta("Hm"),
+        TextDelta("So"),
+        ToolCallDelta(0, "call_1", "add", "{}"),
+    )
+    responses = list(read(engine(*events)))
+    assert len(responses) == 8
+    for response in responses:
+        built = validated(response)
+        assert response == built
+        assert repr(response) == repr(built)
+        assert response.model_dump_json() == built.model_dump_json()
+        assert response.model_fields_set == built.model_fields_set
+        data = pickle.dumps(response)
+        assert pickle.loads(data) == response  # noqa: S301 - made in the line above
+        assert copy.deepcopy(response) == response
+    # Blocks of reasoning and of calls are shared where they did not change, but for the last response.
+    one, two, *_, last = (list(parts(response)) for response in responses)
+    assert not {id(part) for part in one} & {id(part) for part in two}
+    assert not {id(part) for part in last} & {id(part) for response in responses[:-1] for part in parts(response)}
 
 
 def test_events_without_content_show_nothing() -> None:

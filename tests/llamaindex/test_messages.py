@@ -246,6 +246,9 @@ def test_what_is_no_message_is_refused() -> None:
     """A string among the messages, or a block of no known kind, names itself in the error."""
     with pytest.raises(ConfigurationError, match="expected a ChatMessage, got str"):
         to_core(["Hi"])
+    for text in ("Hi", ""):
+        with pytest.raises(ConfigurationError, match="a prompt is for complete"):
+            to_core(text)
 
     class OddBlock(TextBlock):
         pass
