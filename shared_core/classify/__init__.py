@@ -17,8 +17,24 @@ Invariants: both functions are total, take bounded time for bodies of any size, 
 more than 200 characters of a provider's text.
 """
 
-from shared_core.classify.exceptions import classify_error
-from shared_core.classify.judge import classify_response, classify_stray
-from shared_core.classify.rules import ClassifierRule
+from typing import TYPE_CHECKING
+
+from shared_core.lazy import lazily
 
 __all__ = ["ClassifierRule", "classify_error", "classify_response", "classify_stray"]
+
+# What checkers and editors read; Python reads the table below.
+if TYPE_CHECKING:
+    from shared_core.classify.exceptions import classify_error
+    from shared_core.classify.judge import classify_response, classify_stray
+    from shared_core.classify.rules import ClassifierRule
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "ClassifierRule": "shared_core.classify.rules",
+            "classify_error": "shared_core.classify.exceptions",
+            "classify_response": "shared_core.classify.judge",
+            "classify_stray": "shared_core.classify.judge",
+        },
+    )

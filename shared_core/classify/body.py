@@ -13,11 +13,12 @@ import contextlib
 import html
 import itertools
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, TypeGuard
 
 from shared_core.classify.patterns import compiled
+from shared_core.records import record
 
 __all__ = ["Evidence", "dig", "is_status", "lower_headers", "plain", "safe_text"]
 
@@ -63,11 +64,11 @@ _ECHO_KEYS: Final = frozenset(
 )
 _WAIT_KEYS: Final = frozenset(
     {"retrydelay", "retryafter", "retryafterms", "retryafterseconds", "resetsinseconds", "resetsat", "resetat"}
-    | {"resetafter", "resetsin", "resetin", "retryafterseconds", "nextresettime", "estimatedtime"}
+    | {"resetafter", "resetsin", "resetin", "nextresettime", "estimatedtime"}
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What a body says, flat.
 
@@ -84,25 +85,25 @@ class Evidence:
         is_html: The body is a web page, so it comes from something in front of the provider.
     """
 
-    message: str = ""
-    prose: str = ""
-    text: str = ""
-    codes: tuple[str, ...] = ()
-    status: int | None = None
-    parameter: str | None = None
-    waits: Mapping[str, Any] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    keys: frozenset[str] = frozenset()
-    is_html: bool = False
+    message: str
+    prose: str
+    text: str
+    codes: tuple[str, ...]
+    status: int | None
+    parameter: str | None
+    waits: Mapping[str, Any]
+    headers: Mapping[str, str]
+    keys: frozenset[str]
+    is_html: bool
 
     def with_codes(self, codes: tuple[str, ...]) -> Evidence:
         """Return the same evidence with further, weaker codes behind its own."""
         return replace(self, codes=self.codes + codes)
 
 
-def is_status(value: object) -> bool:
+def is_status(value: object) -> TypeGuard[int]:
     """Whether `value` is an HTTP status of an error."""
-    return isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599
+    return isinstance(value, int) and 400 <= value <= 599
 
 
 def plain(key: str) -> str:
@@ -125,10 +126,9 @@ def safe_text(value: object) -> str:
 def lower_headers(headers: object) -> dict[str, str]:
     """Return headers by lower-case name, whatever kind of mapping they come in; what is no header is left out."""
     with contextlib.suppress(Exception):
-        items = headers.items() if isinstance(headers, Mapping) else headers
-        if isinstance(items, Iterable):
-            pairs = list(itertools.islice(items, 200))
-            return {safe_text(name).strip().lower(): safe_text(value).strip()[:500] for name, value in pairs}
+        items: Any = headers.items() if isinstance(headers, Mapping) else headers
+        pairs = list(itertools.islice(items, 200))
+        return {safe_text(name).strip().lower(): safe_text(value).strip()[:500] for name, value in pairs}
     return {}
 
 
@@ -154,6 +154,11 @@ _MARKUP: Final = r"<(script|style)\b[^<]{0,8000}</\1>|<!--[^>]{0,400}-->|<[^<>]{
 _URL: Final = r"https?://([\w.\-]{1,100})[^\s\"'<>,)]{0,500}"
 
 _DECODER: Final = json.JSONDecoder(strict=False)
+
+
+def _status_in(digits: str) -> int | None:
+    number = int(digits) if len(digits) == 3 and digits.isdecimal() else None
+    return number if is_status(number) else None
 
 
 def _decode(text: str, start: int) -> tuple[Any, int] | None:
@@ -204,8 +209,8 @@ class _Digger:
                 self._waits.setdefault(key, value)
             elif key in {"headers", "httpheaders"} and isinstance(value, Mapping):
                 self._headers |= lower_headers(value)
-            elif key in _ECHO_KEYS and not isinstance(value, str):
-                continue
+            elif key in _ECHO_KEYS:
+                pass
             elif key in {"param", "parameter"} and isinstance(value, str):
                 self._parameter = value[:80] or self._parameter
             elif key == "loc" and isinstance(value, list):
@@ -223,32 +228,27 @@ class _Digger:
             self._prose.append(f"n_ctx: {value}")
         if key in _STATUS_KEYS and is_status(value):
             self._statuses.append((depth, value))
-        if key in _CODE_KEYS and -(10**9) < value < 10**9:
+        if key in _CODE_KEYS and abs(value) < 10**9:
             self._codes.append((depth, _CODE_KEYS.index(key), str(value)))
 
     def _read_field(self, key: str, value: str, depth: int) -> None:
         value = value.strip()
         is_word = 0 < len(value) <= 100 and not any(char.isspace() for char in value)
         if key in _CODE_KEYS and is_word and value[0] not in "{[":
-            if value.isdecimal() and key in _STATUS_KEYS and is_status(int(value[:9])):
-                self._statuses.append((depth, int(value)))
+            if key in _STATUS_KEYS and (status := _status_in(value)):
+                self._statuses.append((depth, status))
             self._codes.append((depth, _CODE_KEYS.index(key), value))
-            if key != "error":
-                return
-        if key in _MESSAGE_KEYS or (key not in _ECHO_KEYS and any(char.isspace() for char in value[:500])):
+        if key in _MESSAGE_KEYS or any(char.isspace() for char in value[:500]):
             self._read_text(value, depth + 1, is_message=key in _MESSAGE_KEYS)
 
     def _read_text(self, text: str, depth: int, *, is_message: bool = False) -> None:
-        if depth > _DEPTH_LIMIT:
-            return
         if _looks_like_html(text):
             self._is_html = True
             text = _page_text(text)
         rest = self._read_documents(text, depth)
         if not rest.strip():
             return
-        if "\\" in rest:
-            rest = rest.replace('\\"', '"').replace("\\'", "'").replace("\\n", " ").replace("\\", "")
+        rest = rest.replace("\\n", " ").replace("\\", "")
         rest = " ".join(rest[:BODY_LIMIT].split())
         self._scrape(rest, depth)
         self._prose.append(rest)
@@ -268,8 +268,8 @@ class _Digger:
                 break
             start = min(starts)
             found = _decode(text, start)
-            if found is None and '\\"' in text[start : start + 200]:
-                # A fragment of doubly encoded JSON: one level of escapes is taken off.
+            if found is None:
+                # It may be a fragment of doubly encoded JSON: one level of escapes is taken off.
                 text = text[:start] + text[start:].replace('\\"', '"').replace("\\\\", "\\")
                 found = _decode(text, start)
             if found is None:
@@ -287,8 +287,8 @@ class _Digger:
                 self._waits.setdefault(key, value)
             elif key == "param":
                 self._parameter = self._parameter or (None if value.lower() in {"null", "none"} else value)
-            elif value.isdecimal() and is_status(int(value[:9])):
-                self._statuses.append((depth + 1, int(value)))
+            elif status := _status_in(value):
+                self._statuses.append((depth + 1, status))
             else:
                 self._codes.append((depth + 1, _CODE_KEYS.index(key), value))
 
@@ -320,14 +320,13 @@ def _page_text(page: str) -> str:
 
 
 _STRAIGHT: Final = str.maketrans(
-    # Curly quotes, backticks, the no-break space, the Chinese comma and full stop.
+    # Curly quotes, backticks, the Chinese comma and full stop.
     {
         "\u2018": "'",
         "\u2019": "'",
         "\u201c": '"',
         "\u201d": '"',
         "`": "'",
-        "\u00a0": " ",
         "\uff0c": ",",
         "\u3002": ". ",
     }

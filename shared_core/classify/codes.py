@@ -29,50 +29,47 @@ _DECIDING: Final[Mapping[ErrorKind, str]] = {
     ErrorKind.BALANCE: """
         insufficient_quota insufficient_balance insufficient_user_quota insufficient_credits insufficient_funds
         pre_consume_token_quota_failed billing_error billing_hard_limit_reached billing_not_active payment_required
-        CreditsError exceeded_current_quota_error Arrearage AccountOverdueError account_overdue ServiceOverdue
-        ServiceNotOpen budget_exceeded BudgetExceededError BILLING_DISABLED INSUFFICIENT_G1_CREDITS_BALANCE
-        AllocationQuota.FreeTierOnly PrepaidBillOverdue PostpaidBillOverdue CommodityNotPurchased SetLimitExceeded
-        InvalidSubscription subscription_expired spend_limit_reached spending_limit_exceeded out_of_credits
-        credit_balance_exhausted organization_usage_limit_exceeded organization_spend_limit_exceeded
-        project_spend_limit_exceeded enforced_spend_limit_reached insufficient_credit reject_no_credit quote_exceeded
-        usage_not_included request_quota_exhausted credit_balance_too_low free_tier_exhausted
-        personal-team-blocked:spending-limit
+        CreditsError exceeded_current_quota_error Arrearage AccountOverdueError ServiceOverdue ServiceNotOpen
+        budget_exceeded BILLING_DISABLED INSUFFICIENT_G1_CREDITS_BALANCE AllocationQuota.FreeTierOnly
+        PrepaidBillOverdue PostpaidBillOverdue CommodityNotPurchased SetLimitExceeded InvalidSubscription
+        subscription_expired spend_limit_reached spending_limit_exceeded out_of_credits credit_balance_exhausted
+        organization_usage_limit_exceeded organization_spend_limit_exceeded project_spend_limit_exceeded
+        enforced_spend_limit_reached insufficient_credit reject_no_credit quote_exceeded usage_not_included
+        request_quota_exhausted credit_balance_too_low free_tier_exhausted personal-team-blocked:spending-limit
     """,
     ErrorKind.AUTH: """
-        invalid_api_key API_KEY_INVALID incorrect_api_key_error InvalidApiKey invalid_authentication_error
-        API_KEY_SERVICE_BLOCKED API_KEY_HTTP_REFERRER_BLOCKED API_KEY_IP_ADDRESS_BLOCKED API_KEY_EXPIRED
-        SERVICE_DISABLED accessNotConfigured ACCESS_TOKEN_EXPIRED ACCESS_TOKEN_SCOPE_INSUFFICIENT
-        ACCESS_TOKEN_TYPE_UNSUPPORTED CREDENTIALS_MISSING CONSUMER_SUSPENDED CONSUMER_INVALID IAM_PERMISSION_DENIED
-        USER_PROJECT_DENIED UNAUTHENTICATED unsupported_country_region_territory unsupported_country
-        mismatched_organization ExpiredToken ExpiredTokenException UnrecognizedClientException InvalidClientTokenId
-        InvalidSignatureException SignatureDoesNotMatch MissingAuthenticationToken IncompleteSignature OptInRequired
-        account_deactivated account_suspended ip_not_authorized invalid_iam_token invalid_token token_expired
-        missing_api_key no_api_key NoCredentialsError PartialCredentialsError DefaultCredentialsError RefreshError
-        TokenRetrievalError UnauthorizedSSOTokenError InvalidAPIKeyError CredentialsError
+        invalid_api_key API_KEY_INVALID incorrect_api_key_error invalid_authentication_error API_KEY_SERVICE_BLOCKED
+        API_KEY_HTTP_REFERRER_BLOCKED API_KEY_IP_ADDRESS_BLOCKED API_KEY_EXPIRED SERVICE_DISABLED accessNotConfigured
+        ACCESS_TOKEN_EXPIRED ACCESS_TOKEN_SCOPE_INSUFFICIENT ACCESS_TOKEN_TYPE_UNSUPPORTED CREDENTIALS_MISSING
+        CONSUMER_SUSPENDED CONSUMER_INVALID IAM_PERMISSION_DENIED USER_PROJECT_DENIED UNAUTHENTICATED
+        unsupported_country_region_territory unsupported_country mismatched_organization ExpiredToken
+        UnrecognizedClientException InvalidClientTokenId InvalidSignatureException SignatureDoesNotMatch
+        MissingAuthenticationToken IncompleteSignature OptInRequired account_deactivated account_suspended
+        ip_not_authorized invalid_iam_token invalid_token token_expired missing_api_key no_api_key NoCredentialsError
+        PartialCredentialsError DefaultCredentialsError RefreshError TokenRetrievalError UnauthorizedSSOTokenError
+        CredentialsError
     """,
     ErrorKind.MODEL_MISSING: """
         model_not_found ModelNotOpen InvalidEndpointOrModel InvalidEndpoint DeploymentNotFound model_not_supported
         model_decommissioned model_deprecated model_not_available model_not_exist unknown_model unsupported_model
         invalid_model no_model_permission model_terms_required model_permission_blocked_org
-        model_permission_blocked_project model_access_denied Model.AccessDenied AccessDenied.Unpurchased
-        no_provider_available get_channel_failed model_price_error OperationNotSupported NoSuchModelError
+        model_permission_blocked_project model_access_denied AccessDenied.Unpurchased no_provider_available
+        get_channel_failed model_price_error OperationNotSupported NoSuchModelError
     """,
     ErrorKind.CONTENT_FILTER: """
-        content_filter content_policy_violation ResponsibleAIPolicyViolation DataInspectionFailed
-        data_inspection_failed content_filtered content_moderation moderation_blocked sensitive_words_detected
-        prompt_blocked prohibited_content PROHIBITED_CONTENT SAFETY BLOCKLIST RECITATION SPII
-        safety_check_failed content_violation cyber_policy_violation guardrail_intervened
-        ContentPolicyViolationError ModelRefusalError
-        ContentFilterFinishReasonError BlockedPromptException StopCandidateException ResponseBlockedError
-        content_security_error content_blocked censorship_blocked
-        SensitiveContentDetected InputTextSensitiveContentDetected
-        InputImageSensitiveContentDetected InputVideoSensitiveContentDetected InputAudioSensitiveContentDetected
-        OutputTextSensitiveContentDetected OutputImageSensitiveContentDetected RiskControl
+        content_filter content_policy_violation ResponsibleAIPolicyViolation DataInspectionFailed content_filtered
+        content_moderation moderation_blocked sensitive_words_detected prompt_blocked prohibited_content SAFETY
+        BLOCKLIST RECITATION SPII safety_check_failed content_violation cyber_policy_violation guardrail_intervened
+        ModelRefusalError ContentFilterFinishReasonError BlockedPromptException StopCandidateException
+        ResponseBlockedError content_security_error content_blocked censorship_blocked SensitiveContentDetected
+        InputTextSensitiveContentDetected InputImageSensitiveContentDetected InputVideoSensitiveContentDetected
+        InputAudioSensitiveContentDetected OutputTextSensitiveContentDetected OutputImageSensitiveContentDetected
+        RiskControl
     """,
     ErrorKind.CONTEXT_EXCEEDED: """
-        context_length_exceeded context_window_exceeded ContextWindowExceededError ContextOverflowError
-        model_context_window_exceeded exceed_context_size_error request_too_large tokens_limit_reached
-        prompt_too_long input_too_long model_max_prompt_tokens_exceeded context_too_large
+        context_length_exceeded context_window_exceeded ContextOverflowError model_context_window_exceeded
+        exceed_context_size_error request_too_large tokens_limit_reached prompt_too_long input_too_long
+        model_max_prompt_tokens_exceeded context_too_large
     """,
     ErrorKind.TRANSIENT: """
         overloaded_error ServerOverloaded engine_overloaded_error slow_down ModelNotReadyException model_loading
@@ -93,41 +90,37 @@ _DECIDING: Final[Mapping[ErrorKind, str]] = {
 _AS_STATUS: Final[Mapping[int, str]] = {
     429: """
         rate_limit_error rate_limit_exceeded rate_limit_reached_error rate_limited TooManyRequests ThrottlingException
-        Throttling Throttled requestThrottled RequestLimitExceeded limit_requests limit_burst_rate RESOURCE_EXHAUSTED
-        quota_exceeded QuotaExceeded ServiceQuotaExceededException LimitExceeded daily_limit_exceeded
-        rateLimitExceeded userRateLimitExceeded dailyLimitExceeded rpm_rate_limit_exceeded tpm_rate_limit_exceeded
-        preemptible_rpm_rate_limit_exceeded preemptible_tpm_rate_limit_exceeded RATE_LIMIT_EXCEEDED
-        usage_limit_reached ModelRateLimitError InferenceLimitExceeded tokens_rate_limit too_many_requests_error
-        FreeUsageLimitError RateLimitReachedError service_tier_capacity_exceeded concurrency_limit_exceeded
+        Throttled requestThrottled RequestLimitExceeded limit_requests limit_burst_rate RESOURCE_EXHAUSTED
+        quota_exceeded ServiceQuotaExceededException LimitExceeded daily_limit_exceeded userRateLimitExceeded
+        rpm_rate_limit_exceeded tpm_rate_limit_exceeded preemptible_rpm_rate_limit_exceeded
+        preemptible_tpm_rate_limit_exceeded usage_limit_reached ModelRateLimitError InferenceLimitExceeded
+        tokens_rate_limit FreeUsageLimitError service_tier_capacity_exceeded concurrency_limit_exceeded
     """,
     401: """
-        authentication_error Unauthorized AuthenticationFailed ModelAuthenticationError UnauthorizedError
-        AuthenticationRequired OAuthError
+        authentication_error Unauthorized AuthenticationFailed ModelAuthenticationError AuthenticationRequired
+        OAuthError
     """,
     403: """
-        permission_error permission_denied PermissionDenied AccessDenied AccessDeniedException Forbidden
-        AuthorizationError request_forbidden ModelPermissionDeniedError
+        permission_error permission_denied AccessDenied Forbidden AuthorizationError request_forbidden
+        ModelPermissionDeniedError
     """,
-    404: "not_found_error NotFound NOT_FOUND resource_not_found_error ResourceNotFound ModelNotFoundError",
+    404: "not_found_error resource_not_found_error",
     400: """
-        invalid_request_error BadRequest bad_request ValidationException validation_error INVALID_ARGUMENT
-        InvalidParameter invalid_parameter_error FAILED_PRECONDITION OUT_OF_RANGE UnprocessableEntity invalid_value
-        invalid_type ModelInvalidRequestError InvalidRequest bad_response_status_code
+        invalid_request_error BadRequest ValidationException INVALID_ARGUMENT InvalidParameter FAILED_PRECONDITION
+        OUT_OF_RANGE UnprocessableEntity invalid_value invalid_type ModelInvalidRequestError bad_response_status_code
         integer_above_max_value string_above_max_length invalid_prompt ParamValidationError
     """,
     500: """
-        api_error server_error InternalServerError INTERNAL internal_error InternalFailure UNKNOWN upstream_error
-        provider_error InternalServerException ModelAPIError ModelErrorException ModelStreamErrorException
-        internal_server_error APIError one_api_error new_api_error
+        api_error server_error InternalServerError INTERNAL InternalFailure UNKNOWN upstream_error provider_error
+        ModelAPIError ModelErrorException ModelStreamErrorException one_api_error new_api_error
     """,
     503: """
-        ServiceUnavailable service_unavailable_error UNAVAILABLE ABORTED CANCELLED bad_gateway backendError
-        APIConnectionError ModelConnectionError
+        ServiceUnavailable UNAVAILABLE ABORTED CANCELLED bad_gateway backendError APIConnectionError
+        ModelConnectionError
     """,
     504: """
-        DEADLINE_EXCEEDED timeout timeout_error RequestTimeout request_timeout gateway_timeout cf_gateway_timeout
-        APITimeoutError TimeoutException ConnectTimeout ReadTimeout WriteTimeout PoolTimeout ConnectTimeoutError
-        ReadTimeoutError ModelTimeoutError ModelTimeoutException ServerTimeoutError ConnectionTimeoutError
+        DEADLINE_EXCEEDED timeout RequestTimeout gateway_timeout cf_gateway_timeout APITimeoutError ConnectTimeout
+        ReadTimeout WriteTimeout PoolTimeout ModelTimeoutError ServerTimeoutError ConnectionTimeoutError
         SocketTimeoutError
     """,
 }
@@ -201,11 +194,7 @@ _PROVIDER_ALIASES: Final[Mapping[str, str]] = {
 
 def _fold(code: str) -> str:
     """Return the form under which a code is looked up."""
-    folded = plain(code)
-    for ending in ("exception", "error"):
-        if len(folded) > len(ending) + 2:
-            folded = folded.removesuffix(ending)
-    return folded
+    return plain(code).removesuffix("exception").removesuffix("error")
 
 
 @functools.cache
@@ -274,13 +263,16 @@ def codes_in_prose(prose: str) -> tuple[str, ...]:
 
 def worded(codes: Iterable[str]) -> str:
     """Return unknown codes of three words and more as prose: PUBLIC_ERROR_UNSAFE_GENERATION tells by its words."""
-    unknown = (code for code in codes if not deciding_kind(code) and not status_of_code(code))
+    unknown = (code for code in codes if not status_of_code(code))
     phrases = (re.sub(r"(?<=[a-z])(?=[A-Z])|[_.\-]+", " ", code).lower() for code in unknown)
     return " | ".join(phrase for phrase in phrases if phrase.count(" ") >= 2)
 
 
-def _vendor(evidence: Evidence, provider: str | None) -> str | None:
-    """Return whose numeric codes the body may hold, by the provider's name or by the body's unmistakable shape."""
+def _vendor(evidence: Evidence, provider: str | None) -> str:
+    """Return whose numeric codes the body may hold, by the provider's name or by the body's unmistakable shape.
+
+    Nobody's are those of the empty name.
+    """
     name = plain(provider or "")
     name = _PROVIDER_ALIASES.get(name, name)
     if name in _NUMERIC_TABLES:
@@ -294,12 +286,10 @@ def _vendor(evidence: Evidence, provider: str | None) -> str | None:
     if {"error", "code", "message"} <= evidence.keys and not {"object", "type", "status"} & evidence.keys:
         # Nobody else sends a lone four-digit string as error.code.
         return "zhipu"
-    return None
+    return ""
 
 
 def numeric_kind(evidence: Evidence, provider: str | None) -> ErrorKind | int | None:
     """Return what the provider's own numeric code means: a kind, a status that it stands for, or None."""
     vendor = _vendor(evidence, provider)
-    if vendor is None:
-        return None
     return next((_numeric()[vendor, code] for code in evidence.codes if (vendor, code) in _numeric()), None)

@@ -63,12 +63,12 @@ class _Verdict(NamedTuple):
 
 
 _REQUEST_REFUSED: Final = _Verdict(_K.BAD_REQUEST, _EVERY, frozenset({_K.RATE_LIMIT, _K.AUTH, _K.BAD_REQUEST}))
-_FAILED: Final = _Verdict(_K.TRANSIENT, _EVERY - {_K.BAD_REQUEST}, frozenset({_K.RATE_LIMIT, _K.TRANSIENT}))
+_FAILED: Final = _Verdict(_K.TRANSIENT, _EVERY - {_K.BAD_REQUEST})
 _PASSING: Final = _Verdict(_K.TRANSIENT, frozenset(), frozenset())
 _SILENT: Final = _Verdict(_K.UNKNOWN, _EVERY, _EVERY)
 
+# What no row tells of is the request's fault below 500, and the server's from there on.
 _VERDICTS: Final[Mapping[int, _Verdict]] = {
-    400: _REQUEST_REFUSED,
     401: _Verdict(_K.AUTH, frozenset({_K.AUTH, _K.BALANCE, _K.MODEL_MISSING}), frozenset()),
     402: _Verdict(_K.BALANCE, frozenset({_K.BALANCE, _K.MODEL_MISSING}), frozenset()),
     403: _Verdict(_K.AUTH, _EVERY - {_K.TRANSIENT}),
@@ -82,7 +82,6 @@ _VERDICTS: Final[Mapping[int, _Verdict]] = {
     # Fireworks: the account is suspended for an unpaid invoice or a spending limit.
     412: _Verdict(_K.BALANCE, _EVERY - {_K.BAD_REQUEST}),
     413: _Verdict(_K.CONTEXT_EXCEEDED, frozenset({_K.CONTEXT_EXCEEDED, _K.OUTPUT_LIMIT, _K.RATE_LIMIT})),
-    422: _REQUEST_REFUSED,
     423: _FAILED,
     424: _FAILED,
     425: _PASSING,
@@ -95,7 +94,6 @@ _VERDICTS: Final[Mapping[int, _Verdict]] = {
     # Groq: no flex capacity; Cohere: blocked input or output.
     498: _Verdict(_K.TRANSIENT, frozenset({_K.CONTENT_FILTER}), frozenset()),
     499: _PASSING,
-    500: _FAILED,
     504: _PASSING,
     529: _PASSING,
 }
@@ -216,18 +214,18 @@ def _kind(status: int | None, evidence: Evidence, provider: str | None) -> Error
 def _telling_status(status: int | None, number: int | None, evidence: Evidence) -> int | None:
     """Return the status to judge by: of all that were given, the one that says most."""
     coded = next((found for code in evidence.codes if (found := status_of_code(code)) and found in _TELLING), None)
-    candidates = (number, status if status in _TELLING else None, coded, evidence.status)
+    candidates = (number, status, coded, evidence.status)
     telling = next((candidate for candidate in candidates if candidate in _TELLING), None)
     if telling is not None:
         return telling
-    if status is not None and is_status(status):
+    if is_status(status):
         return status
     generic = next((found for code in evidence.codes if (found := status_of_code(code))), None)
     return number or evidence.status or generic or status_in_text(evidence.text)
 
 
 def _verdict(status: int | None) -> _Verdict:
-    if status is None or not is_status(status):
+    if not is_status(status):
         return _SILENT
     return _VERDICTS.get(status) or (_FAILED if status >= 500 else _REQUEST_REFUSED)
 
@@ -261,7 +259,7 @@ def _is_timeout(kind: ErrorKind, status: int | None, evidence: Evidence) -> bool
         return False
     return (
         status in _TIMEOUT_STATUSES
-        or (status is None and evidence.status in _TIMEOUT_STATUSES)
+        or evidence.status in _TIMEOUT_STATUSES
         or any(is_timeout_code(code) for code in evidence.codes)
         or mentions_timeout(evidence.text)
     )

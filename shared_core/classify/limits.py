@@ -26,10 +26,12 @@ _MAX: Final = (
     r"max(?:imum)?[ -](?:output |completion )?tokens"
 )
 
+# Of a balance, only the affordable remainder is a ceiling; other numbers are money.
+_AFFORDABLE: Final = (rf"can only afford {_N}",)
+
 _OUTPUT: Final = (
-    rf"can only afford {_N}",
+    *_AFFORDABLE,
     rf"is not less or equal to {_N}",
-    rf"at most {_N} ?(?:completion|output)? ?tokens",
     rf"(?:{_MAX})\W{{1,4}}\d[\d,]* ?> ?{_N}",
     rf"[\[(] ?\d+ ?, ?{_N} ?\]",
     rf"[\[(] ?\d+ ?, ?{_N} ?(?P<exclusive>\))",
@@ -51,13 +53,11 @@ _OUTPUT: Final = (
 )
 
 _WINDOW: Final = (
+    rf"limit\W{{1,3}}\d+ ?/ ?{_N}",
     rf"maximum context length(?: is| of|:| for \S{{1,80}} is)* ?(?:only )?{_N}",
     rf"with {_N} maximum context",
-    rf"\d+ ?\+ ?\d+ ?> ?{_N}",
     rf"> ?{_N}(?: maximum| tokens)?",
-    rf"available context size \(?{_N}",
     rf"max_seq_len \(?{_N}",
-    rf"maximum allowed length \(?{_N}",
     rf"context (?:window|length|size|limit)(?: (?:is|of|only|limit|size))*(?: tokens)?(?: is| of|:)* ?\(?{_N}",
     rf"{_N}[- ]tokens? context",
     rf"(?:maximum|max) number of (?:input )?tokens(?: allowed)?(?: is| of|:)* ?\(?{_N}",
@@ -67,12 +67,10 @@ _WINDOW: Final = (
     """,
     rf"maxlength: ?{_N}",
     rf"\[ ?\d+ ?, ?{_N} ?\]",
-    rf"token limit(?: is| of|:)* ?\(?{_N}",
     rf"(?:less|fewer) than {_N}",
     rf"n_ctx\W{{1,3}}{_N}",
     rf"(?:<=|≤|less than or equal to|no more than|cannot exceed|must not exceed|at most|up to) ?{_N}",
     rf"\blimit(?: is| of|:)* ?\(?{_N}",
-    rf"limit\W{{1,3}}\d+ ?/ ?{_N}",
     rf"(?:最大|上限|不能超过|不超过|超过)\D{{0,12}}{_N}",
 )
 
@@ -81,8 +79,6 @@ _INPUT: Final = (
     rf"{_N} ?\+ ?\d+ ?>",
     rf"(?:request|prompt|messages?) (?:has|contains?|have)(?: at least)? {_N} (?:input )?tokens",
     rf"(?:passed|at least|given:?) {_N} '?(?:input|prompt)",
-    rf"prompt contains {_N} tokens",
-    rf"> \d+ - {_N}",
     rf"{_N} (?:input|prompt|text) tokens",
 )
 
@@ -155,8 +151,7 @@ def read_limits(kind: ErrorKind, text: str) -> Limits:
         text: `Evidence.text`.
     """
     if kind in {ErrorKind.OUTPUT_LIMIT, ErrorKind.BALANCE}:
-        # Of a balance, only the affordable remainder is a ceiling; other numbers are money.
-        return Limits(_first_number(text, _OUTPUT if kind is ErrorKind.OUTPUT_LIMIT else _OUTPUT[:1]))
+        return Limits(_first_number(text, _OUTPUT if kind is ErrorKind.OUTPUT_LIMIT else _AFFORDABLE))
     if kind is not ErrorKind.CONTEXT_EXCEEDED:
         return Limits()
     ceiling = _first_number(text, _WINDOW)

@@ -43,26 +43,26 @@ LOOSE_RULES: Final = (
         ErrorKind.TRANSIENT,
         (
             r"overload|at capacity|try again later|(?:please|and) (?:try again|retry)",
-            r"retry your request|service (?:is )?(?:temporarily )?unavailable|unavailable",
+            r"retry your request|unavailable",
             r"""
                 (?:internal|server|gateway|upstream|backend|unexpected|unknown|network|connection|transport|
                 stream|socket|proxy|api|system) ?(?:server )?(?:is )?(?:connection )?(?:error|failure|
                 fault|failed|issue)
             """,
-            r"internal_error|bad gateway|gateway time|time[sd]?[- ]?out|deadline exceeded",
+            r"bad gateway|gateway time|time[sd]?[- ]?out|deadline exceeded",
             r"had an error|something went wrong|unexpected (?:error|eof|end)",
             r"""
                 connection (?:was |is |has been |has )?(?:reset|refused|closed|aborted|lost|broken|terminated|
                 timed|dropped|interrupted|unexpectedly|failed|prematurely)
             """,
-            r"connection error|could not connect",
+            r"could not connect",
             r"(?:failed|unable|cannot|can't) (?:to )?(?:connect|fetch|reach)|cannot connect",
             r"reach the (?:server|host)|no connection",
             r"""
                 \be(?:connreset|connrefused|connaborted|timedout|notfound|ai_again|pipe|hostunreach|netunreach|
                 proto)\b
             """,
-            r"eof occurred|\beof\b|broken pipe|socket|fetch failed|failed to fetch|networkerror",
+            r"\beof\b|broken pipe|socket|fetch failed|failed to fetch|networkerror",
             r"load failed|terminated|disconnect|hang up",
             r"premature|incomplete (?:chunked )?read|peer closed|remoteprotocolerror|protocol_error",
             r"rst_stream|goaway|unexpectedly|stream (?:ended|closed|was)|chunked encoding",

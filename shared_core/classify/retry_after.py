@@ -12,7 +12,6 @@ OpenRouter and GitHub, google.rpc.RetryInfo.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -42,7 +41,7 @@ _UNITS: Final[Mapping[str, float]] = {
 
 _UNIT: Final = (
     r"(?:ms\b|milliseconds?\b|msecs?\b|s\b|secs?\b|seconds?\b|m\b|mins?\b|minutes?\b|h\b|hrs?\b|hours?\b|"
-    r"d\b|days?\b|weeks?\b|(?=\d)|毫秒|秒|分钟|小时|天)"
+    r"d\b|days?\b|weeks?\b|毫秒|秒|分钟|小时|天)"
 )
 _PART: Final = rf"\d{{1,9}}(?:\.\d{{1,9}})? ?(?:{_UNIT}|[hmsd](?=\d))"
 _DURATION: Final = rf"(?P<duration>{_PART}(?:,? ?(?:and )?{_PART}){{0,4}})"
@@ -93,7 +92,7 @@ _DURATION_PART: Final = r"(\d{1,9}(?:\.\d{1,9})?) ?(毫秒|秒|分钟|小时|天
 
 
 def _held(seconds: float) -> float | None:
-    return seconds if math.isfinite(seconds) and 0 <= seconds <= LONGEST else None
+    return seconds if 0 <= seconds <= LONGEST else None
 
 
 def _unit(word: str) -> float | None:
@@ -129,7 +128,7 @@ def _read_date(text: str, now: Callable[[], float], *, zone: tzinfo = UTC) -> fl
     except ValueError:
         try:
             moment = parsedate_to_datetime(text)
-        except (ValueError, TypeError, IndexError, OverflowError):
+        except (ValueError, OverflowError):
             return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
@@ -138,11 +137,12 @@ def _read_date(text: str, now: Callable[[], float], *, zone: tzinfo = UTC) -> fl
 
 def _read_moment(value: object, now: Callable[[], float], *, scale: float = 1.0) -> float | None:
     """Return seconds from a number (a duration, or an epoch in seconds or milliseconds), a duration or a date."""
-    text = value if isinstance(value, str) else safe_text(value)
+    text = safe_text(value)
     try:
         number = float(text)
     except ValueError:
-        return read_duration(text) if text[:1].isdigit() and "-" not in text[:5] else _read_date(text, now)
+        duration = read_duration(text)
+        return _read_date(text, now) if duration is None else duration
     if number >= _EPOCH_MILLISECONDS:
         return _held(number / 1_000 - now())
     if number >= _EPOCH_SECONDS:

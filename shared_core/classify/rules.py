@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 from shared_core.errors import ConfigurationError, ErrorKind, ProviderError
+from shared_core.records import record
 
 __all__ = ["ClassifierRule"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ClassifierRule:
     """One rule in front of the library's own: all conditions that are given must hold.
 

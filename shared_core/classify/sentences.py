@@ -91,7 +91,7 @@ RULES: Final = (
             """,
             r"(?:may|might) contain (?:sens?i?tive|sensitive|inappropriate|unsafe|severe)",
             r"data[ _]?inspection",
-            r"prohibited_content|finish_?reason\W{1,4}(?:safety|content_filter|recitation)",
+            r"finish_?reason\W{1,4}(?:safety|content_filter|recitation)",
             r"block_?reason",
             r"(?:is |was )?considered high[ -]risk|request was rejected because|high risk",
             r"moderation",
@@ -120,6 +120,8 @@ RULES: Final = (
             """,
         ),
     ),
+    # Go's words for a timer that ran out: its context is no model's.
+    SentenceRule(ErrorKind.TRANSIENT, (r"context (?:deadline exceeded|cancell?ed)",)),
     SentenceRule(
         ErrorKind.CONTEXT_EXCEEDED,
         (
@@ -164,7 +166,6 @@ RULES: Final = (
                 balance))
             """,
             rf"exceed{_S}{{0,60}}rate[ _-]?limit",
-            r"exceeded (?:your )?(?:\w+ ){0,3}rate[ _-]?limit",
             r"(?:tokens?|requests?|queries|calls|images) (?:per|/|a) ?(?:min|minute|day|hour|second|sec)\b",
             r"per[ -](?:minute|day|hour|second)\b",
             r"too many tokens(?:,? please wait|,? per| processed)",

@@ -42,7 +42,7 @@ _ACCOUNT: Final = (
     r"(?:copilot|premium request|token plan|coding plan)|(?:账[号户]|用户|账户).{0,16}(?:限流|速率|并发|上限)"
 )
 
-_TIMEOUT: Final = r"time[sd]?[- ]?out|timeout|deadline exceeded|deadline_exceeded|etimedout|超时"
+_TIMEOUT: Final = r"time[sd]?[- ]?out|deadline[ _]exceeded|超时"
 _MODEL_WORD: Final = r"\b(?:models?|deployments?|engines?)\b|模型"
 
 

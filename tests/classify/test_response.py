@@ -240,6 +240,8 @@ class TestFields:
             ("Unknown parameter: 'input[0].cache_control'.", "input"),
             ("'temperature' is not supported with this model.", "temperature"),
             ("this model does not support parameter top_k", "top_k"),
+            ("This model does not support the parameter 'top_k'.", "top_k"),
+            ("The parameter seed is not supported.", "seed"),
             ("This model does not support reasoningEffort", "reasoningEffort"),
             ("thinking.budget: Extra inputs are not permitted", "thinking.budget"),
             (

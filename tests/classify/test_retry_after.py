@@ -77,6 +77,15 @@ def test_durations(text: str, seconds: float | None) -> None:
         ({"x_ratelimit_remaining_tokens": "5000", "x_ratelimit_reset_tokens": "12s"}, None),
         ({"x_ratelimit_remaining_tokens": "-1", "x_ratelimit_reset_tokens": "0"}, None),
         ({"x_rate_limit_reset_tokens": "55"}, 55.0),
+        (
+            {
+                "x_ratelimit_remaining_requests": "0",
+                "x_ratelimit_reset_requests": "6s",
+                "x_ratelimit_remaining_tokens": "0",
+                "x_ratelimit_reset_tokens": "12s",
+            },
+            12.0,
+        ),
         ({"x_ratelimit_remaining": "0", "x_ratelimit_reset": "1700000090"}, 90.0),
         ({"x_ratelimit_remaining": "0", "x_ratelimit_reset": "1700000090000"}, 90.0),
         (
@@ -134,6 +143,11 @@ def test_fields_of_a_body(body: Any, seconds: float) -> None:
         ("您的限额将在 2023-11-15 06:14:20 重置", 60.0),
         ("请在 30 秒后重试", 30.0),
         ("retry_after: 12", 12.0),
+        ("It said retry-after: 12", 12.0),
+        ("It said retry-after: 1m12s", 72.0),
+        ("Please try again in 12.", 12.0),
+        ("try again in 50%", None),
+        ("It reset at 2023-11-13 00:00:00 and resets at 2023-11-14 22:15:20", 120.0),
         ("Retrying in 0.2 seconds...", None),
         ("try again later", None),
         ("try again in a few minutes", None),

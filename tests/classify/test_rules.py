@@ -33,6 +33,13 @@ def test_all_conditions_of_a_rule_must_hold(rule: ClassifierRule, expected: str)
     assert classify_response(403, body, provider="acme", rules=[rule]).kind == expected
 
 
+def test_a_rule_for_a_provider_or_a_code_does_not_hold_where_there_is_none() -> None:
+    """And the response is read all the same."""
+    rules = [ClassifierRule(kind="balance", provider="acme"), ClassifierRule(kind="balance", code="A-17")]
+    error = classify_response(403, "Your seat is taken.", rules=rules)
+    assert (error.kind, error.message) == (ErrorKind.AUTH, "Your seat is taken.")
+
+
 def test_the_first_rule_that_matches_wins() -> None:
     """And its kind decides which numbers are read."""
     rules = [ClassifierRule(kind="output_limit", status=429), ClassifierRule(kind="balance", status=429)]

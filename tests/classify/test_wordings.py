@@ -35,6 +35,8 @@ WORDINGS: Mapping[ErrorKind, str] = {
         The quota is used up.
         It reached its usage limit. You may wait.
         免费额度耗尽
+        免费额度都用了
+        Your credits have been depleted.
     """,
     ErrorKind.AUTH: """
         You are unauthorized.
@@ -44,6 +46,9 @@ WORDINGS: Mapping[ErrorKind, str] = {
         The security token included.
         身份验证出错
         未提供令牌
+        密钥过期
+        Please check your API key.
+        The authentication fails.
         The account was flagged by our team.
         This is a violation of provider terms.
         The account is inactive.
@@ -106,6 +111,9 @@ WORDINGS: Mapping[ErrorKind, str] = {
         The value cannot be empty.
         We found at most 1 image.
         格式错误
+        It expected a list.
+        It is an invalid schema.
+        The roles must alternate.
     """,
     ErrorKind.CONTEXT_EXCEEDED: """
         See max_total_tokens.
@@ -119,6 +127,7 @@ WORDINGS: Mapping[ErrorKind, str] = {
         Please reduce the length of the prompt.
         Your words exceed the maximum of 100 tokens.
         It exceeds the maximum size.
+        Request entity too large
         Token count exceeds it.
         超出最大长度
         内容过长
@@ -135,6 +144,7 @@ WORDINGS: Mapping[ErrorKind, str] = {
         It has an output token limit.
         See the maximum output length.
         max_tokens 参数太多
+        An invalid max_tokens value.
     """,
     ErrorKind.RATE_LIMIT: """
         The rate exceeded ours.
@@ -154,6 +164,9 @@ WORDINGS: Mapping[ErrorKind, str] = {
         You have reached your limit.
         The daily quota is gone.
         You are limited to 5.
+        There is a rate limit.
+        Resource has been exhausted
+        Its quota was reached.
         The concurrency is too high.
     """,
     ErrorKind.TRANSIENT: """
@@ -196,6 +209,12 @@ WORDINGS: Mapping[ErrorKind, str] = {
         There was an empty response.
         It was a malformed response.
         稍后再试
+        服务异常
+        A backend fault happened.
+        We did not reach the host.
+        There is no capacity.
+        Bad gateway
+        You may retry your request.
     """,
     ErrorKind.MODEL_MISSING: """
         It needs on-demand throughput.
@@ -223,6 +242,23 @@ def test_a_wording_alone_says_its_kind(kind: ErrorKind) -> None:
     """Without a status or a code."""
     said = {line.strip(): classify_response(None, line.strip()).kind for line in WORDINGS[kind].strip().splitlines()}
     assert said == dict.fromkeys(said, kind)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("This would exceed your organization's rate limit. Add a payment method to raise it.", ErrorKind.RATE_LIMIT),
+        ("Too many requests. Add a payment method for more.", ErrorKind.RATE_LIMIT),
+        ("The number of concurrent ones is too high. Add a payment method for more.", ErrorKind.RATE_LIMIT),
+        ("Too many tokens per minute: the input is too long.", ErrorKind.RATE_LIMIT),
+        ("Your account has been suspended. It violates our policies.", ErrorKind.AUTH),
+        ("You can only afford 100 of the max_tokens, which exceed it.", ErrorKind.BALANCE),
+        ("The model does not exist, or it is overloaded.", ErrorKind.TRANSIENT),
+    ],
+)
+def test_of_two_wordings_the_more_telling_one_counts(text: str, kind: ErrorKind) -> None:
+    """What is offered, or mentioned besides, is not what happened."""
+    assert classify_response(None, text).kind is kind
 
 
 @pytest.mark.parametrize(

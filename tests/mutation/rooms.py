@@ -10,6 +10,12 @@ from collections.abc import Mapping
 __all__ = ["ROOMS"]
 
 _WALK = (
+    "tests/core/test_policy.py",
+    "tests/core/test_small_rooms.py",
+    "tests/core/test_verdict.py",
+    "tests/core/test_blame.py",
+    "tests/core/test_farewell.py",
+    "tests/core/test_logbook.py",
     "tests/core/test_seam.py",
     "tests/core/test_walk_table.py",
     "tests/core/test_walk_in_place.py",
@@ -17,8 +23,6 @@ _WALK = (
     "tests/core/test_walk_cooldowns.py",
     "tests/core/test_walk_hedge.py",
     "tests/core/test_boundaries.py",
-    "tests/core/test_small_rooms.py",
-    "tests/core/test_policy.py",
     "tests/core/test_errors.py",
     "tests/core/test_seed.py",
     "tests/core/test_machines.py",
@@ -31,13 +35,15 @@ _CLASSIFY = (
     "tests/classify/test_limits.py",
     "tests/classify/test_retry_after.py",
     "tests/classify/test_response.py",
+    "tests/classify/test_ranks.py",
+    "tests/classify/test_digging.py",
     "tests/classify/test_attested.py",
     "tests/classify/test_documentation.py",
 )
 
 ROOMS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("walk", "policy", "health", "cooldown", "budget"), _WALK),
-    **dict.fromkeys(("gate", "verdict", "mending", "blame", "cursor", "farewell"), _WALK),
+    **dict.fromkeys(("gate", "verdict", "mending", "blame", "cursor", "farewell", "logbook"), _WALK),
     **dict.fromkeys(("continuation", "join", "seam"), _SEAM),
     **dict.fromkeys(
         (

@@ -19,6 +19,7 @@ import importlib.util
 import itertools
 import json
 import math
+import mmap
 import os
 import random
 import resource
@@ -26,7 +27,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -200,25 +201,27 @@ class Suite:
         faults = [(room, mutant) for room in self._rooms for mutant in room.mutants if mutant.is_warm]
         numbers = {id(mutant): number for number, (_, mutant) in enumerate(faults)}
         reading, writing = os.pipe()
+        kills = _Kills()
 
         def serve() -> int:
             os.close(reading)
 
             def loop(session: pytest.Session) -> bool:
                 items = {item.nodeid: item for item in sorted(session.items, key=self._seconds_of)}
+                kills.of(items)
                 functions = _functions(room.module for room in self._rooms)
                 for cached in _caches():
                     cached.cache_clear()
                 gc.freeze()
                 for trial in self._pool(
                     faults,
-                    lambda room, mutant: functools.partial(self._run_warm, room, mutant, items, functions),
+                    lambda room, mutant: functools.partial(self._run_warm, room, mutant, items, kills, functions),
                     until,
                 ):
                     os.write(writing, f"{numbers[id(trial.mutant)]} {int(trial.is_killed)}\n".encode())
                 return True
 
-            return int(pytest.main([*_ARGUMENTS, *self._files], plugins=[_Loop(loop), _Verdict()]))
+            return int(pytest.main([*_ARGUMENTS, *self._files], plugins=[_Loop(loop), _Verdict(kills)]))
 
         server = _forked(serve, is_silent=False)
         os.close(writing)
@@ -234,6 +237,7 @@ class Suite:
         room: Room,
         mutant: Mutant,
         items: Mapping[str, pytest.Item],
+        kills: _Kills,
         functions: Mapping[tuple[str, int, str], list[FunctionType]],
     ) -> int:
         if mutant.function is None:
@@ -245,6 +249,7 @@ class Suite:
                 function.__code__ = code
             passing = self._passing(room, mutant)
             chosen = [item for test, item in items.items() if test in passing]
+        chosen.sort(key=kills.rank)
         gc.disable()
         for item, following in itertools.zip_longest(chosen, chosen[1:]):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -252,7 +257,7 @@ class Suite:
 
     def _run_cold(self, room: Room, mutant: Mutant) -> int:
         sys.meta_path.insert(0, _Finder(room.module, room.path, room.faulty(mutant)))
-        return int(pytest.main([*_ARGUMENTS, *self._files], plugins=[_Verdict()]))
+        return int(pytest.main([*_ARGUMENTS, *self._files], plugins=[_Verdict(_Kills())]))
 
 
 class _Watch:
@@ -301,12 +306,42 @@ class _Loop:
         return self._loop(session)
 
 
+class _Kills:
+    """How many faults each test has noticed so far, in memory that all processes share.
+
+    Those that noticed most run first: a fault of a table is often noticed by one of a thousand tests, and the next
+    fault of that table by the same one.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._counts = memoryview(bytearray())
+
+    def of(self, tests: Iterable[str]) -> None:
+        """Makes room for these tests."""
+        self._numbers = {test: number for number, test in enumerate(tests)}
+        self._counts = memoryview(mmap.mmap(-1, 4 * len(self._numbers))).cast("I")
+
+    def add(self, item: pytest.Item) -> None:
+        """It has noticed one more."""
+        if item.nodeid in self._numbers:
+            self._counts[self._numbers[item.nodeid]] += 1
+
+    def rank(self, item: pytest.Item) -> int:
+        """For sorting."""
+        return -self._counts[self._numbers[item.nodeid]]
+
+
 class _Verdict:
     """Ends the process at the first failure: nobody reads why."""
 
+    def __init__(self, kills: _Kills) -> None:
+        self._kills = kills
+
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         if call.excinfo is not None and not call.excinfo.errisinstance(pytest.skip.Exception):
+            self._kills.add(item)
             os._exit(1)
 
 
