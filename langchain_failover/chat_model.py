@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput
@@ -20,6 +20,7 @@ from langchain_core.load import dumpd
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
+from pydantic import ConfigDict
 
 from langchain_failover.answers import to_result
 from langchain_failover.blocks import register
@@ -30,14 +31,20 @@ from langchain_failover.passing import member_result
 from langchain_failover.requests import prepare
 from langchain_failover.runs import RUN, ParentRun, is_heard, under_config
 from langchain_failover.settings import FailoverSettings, under_own_names
-from langchain_failover.structured import Method, structured
-from langchain_failover.tokens import count_messages, token_ids
 from langchain_failover.tools import ToolLike, as_openai
+from shared_core import configuration
 from shared_core.answer import Answer
-from shared_core.configuration import Configuration
 from shared_core.errors import FailoverError
 from shared_core.events import StreamEvent
-from shared_core.views import Explanation
+from shared_core.lazy import deferred
+
+if TYPE_CHECKING:
+    from langchain_failover import structured, tokens
+    from shared_core import views
+else:
+    structured = deferred("langchain_failover.structured")
+    tokens = deferred("langchain_failover.tokens")
+    views = deferred("shared_core.views")
 
 __all__ = ["ChatFailover"]
 
@@ -108,6 +115,8 @@ class ChatFailover(FailoverSettings):
         ConfigurationError: A setting is wrong; the message names it.
     """
 
+    model_config = ConfigDict(defer_build=False)
+
     @classmethod
     def from_config(cls, path: str | os.PathLike[str], **overrides: Any) -> Self:
         """The model that a file describes; see `shared_core.configuration`.
@@ -120,7 +129,7 @@ class ChatFailover(FailoverSettings):
         Raises:
             ConfigurationError: Something in the file, or an override, is wrong.
         """
-        file = Configuration.load(path)
+        file = configuration.Configuration.load(path)
         given = under_own_names(overrides)
         if "provider_style" not in given:
             file.require_own_style(but="langchain")
@@ -302,7 +311,7 @@ class ChatFailover(FailoverSettings):
         self,
         schema: Any = None,
         *,
-        method: Method = "function_calling",
+        method: structured.Method = "function_calling",
         include_raw: bool = False,
         strict: bool | None = None,
         **kwargs: Any,
@@ -322,11 +331,11 @@ class ChatFailover(FailoverSettings):
         Raises:
             ValueError: The method is unknown, or does not go with the other arguments.
         """
-        return structured(self, schema, method=method, include_raw=include_raw, strict=strict, **kwargs)
+        return structured.structured(self, schema, method=method, include_raw=include_raw, strict=strict, **kwargs)
 
     # What others ask of the model
 
-    def explain(self, messages: LanguageModelInput = "", **kwargs: Any) -> Explanation:
+    def explain(self, messages: LanguageModelInput = "", **kwargs: Any) -> views.Explanation:
         """What would be tried for this call, in what order, and what would be skipped and why; nobody is asked.
 
         Args:
@@ -340,12 +349,13 @@ class ChatFailover(FailoverSettings):
 
     def get_token_ids(self, text: str) -> list[int]:
         """One number for each token of `text`, by `custom_get_token_ids` or by an estimate that needs no download."""
-        return token_ids(text) if self.custom_get_token_ids is None else self.custom_get_token_ids(text)
+        return tokens.token_ids(text) if self.custom_get_token_ids is None else self.custom_get_token_ids(text)
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[ToolLike] | None = None) -> int:
         """Estimated input tokens of a conversation, with images, documents and tool schemas."""
         schemas = (json.dumps(as_openai(tool), ensure_ascii=False, default=str) for tool in tools or ())
-        return count_messages(to_messages(messages), self.get_num_tokens) + sum(map(self.get_num_tokens, schemas))
+        spent = tokens.count_messages(to_messages(messages), self.get_num_tokens)
+        return spent + sum(map(self.get_num_tokens, schemas))
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         given = under_own_names(kwargs)

@@ -11,7 +11,6 @@ is loaded from them takes its keys from the environment and remembers nothing of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeAlias
 
 import httpx
@@ -33,6 +32,7 @@ from shared_core.manager import FailoverManager
 from shared_core.policy import FailoverPolicy
 from shared_core.providers.base import Vendor
 from shared_core.providers.models import ModelInfo
+from shared_core.records import record
 from shared_core.registry import ProviderRegistry
 from shared_core.request import LLMRequest
 
@@ -89,7 +89,7 @@ _NOT_STORED = frozenset(
 """What a pickle leaves out: keys, and what lives in one process only."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@record(frozen=True, slots=True, repr=False)
 class OwnEngine:
     """A manager that a model made for itself, and the settings that it was made of."""
 
@@ -116,7 +116,8 @@ def under_own_names(given: Mapping[str, Any]) -> dict[str, Any]:
 class FailoverSettings(BaseChatModel):
     """The settings of `ChatFailover`, which see."""
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True)
+    # There is no object of this class itself, so that what would check one need not be built.
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     model: Entry = ""
     fallbacks: tuple[Entry, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from shared_core.events import (
@@ -19,12 +19,13 @@ from shared_core.events import (
     Usage,
 )
 from shared_core.messages import Message, Reasoning, Text, ToolCall
+from shared_core.records import record
 from shared_core.report import Report
 
 __all__ = ["Answer"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Answer:
     """What a model answered.
 

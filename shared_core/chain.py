@@ -7,15 +7,16 @@ can report it. Building a chain is pure; who knows providers and keys (`manager`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import NamedTuple
 
 from shared_core.errors import ConfigurationError
+from shared_core.records import record
 
 __all__ = ["Link", "Profile", "Target", "merge_models"]
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """One API key by name.
 
     Attributes:
@@ -29,7 +30,7 @@ class Profile:
     unavailable: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Link:
     """One model of the chain.
 
@@ -62,8 +63,7 @@ class Link:
         object.__setattr__(self, "keys", keys)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What an attempt is sent to."""
 
     link: Link

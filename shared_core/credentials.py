@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import is_
 from typing import TypeAlias
 
@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from shared_core.chain import Profile
 from shared_core.errors import ConfigurationError
 from shared_core.providers.base import Vendor
+from shared_core.records import record
 
 __all__ = ["Credentials", "EnvironmentKey", "Key"]
 
@@ -28,7 +29,7 @@ _DEFAULT = "default"
 _NO_KEY = hash(None)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class EnvironmentKey:
     """A key in an environment variable: a function that reads it anew for every call, so that it holds no key itself.
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from shared_core.chain import Link, Target
 from shared_core.errors import FailoverError
@@ -12,8 +11,7 @@ from shared_core.errors import FailoverError
 __all__ = ["Attempt", "Decision", "GiveUp", "Hedge", "Wait"]
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """Ask `target` now.
 
     Attributes:
@@ -41,23 +39,20 @@ class Attempt:
     shown: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Sleep for `seconds`, then ask again what to do."""
 
     seconds: float
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hedge:
+class Hedge(NamedTuple):
     """Walk `chain` as well, with a walk made by `Walk.rival`, while the running attempt goes on."""
 
     chain: tuple[Link, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(NamedTuple):
     """Raise `error`; nothing follows."""
 
     error: FailoverError

@@ -7,17 +7,22 @@ gives permits back.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import aclosing, suppress
-from typing import TypeAlias, TypeVar, assert_never
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, assert_never
 
 from shared_core.decisions import Attempt, GiveUp, Wait
 from shared_core.events import StreamEvent, WireEvent
 from shared_core.hooks import tell, tell_async
 from shared_core.journey import Journey
+from shared_core.lazy import deferred
 from shared_core.timers import WATCHDOG, AsyncGuard, Progress, SyncGuard
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = deferred("asyncio")
 
 __all__ = ["adrive", "drive"]
 

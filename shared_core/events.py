@@ -10,10 +10,10 @@ first of them commits the attempt. All others are held back until then, and thro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from shared_core.errors import ProviderError
+from shared_core.records import record
 
 if TYPE_CHECKING:
     from shared_core.report import Report
@@ -39,7 +39,7 @@ __all__ = [
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "error", "pause", "other"]
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class TextDelta:
     """A piece of the answer's text. `signature` is Gemini's proof for a text part."""
 
@@ -47,14 +47,14 @@ class TextDelta:
     signature: str | None = None
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class RefusalDelta:
     """A piece of a refusal (OpenAI `delta.refusal`)."""
 
     text: str
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class ReasoningDelta:
     """A piece of the model's reasoning.
 
@@ -69,7 +69,7 @@ class ReasoningDelta:
     id: str | None = None
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class ToolCallDelta:
     """A piece of a tool call: `index` tells parallel calls apart, `id` and `name` come once, `arguments` grows."""
 
@@ -80,7 +80,7 @@ class ToolCallDelta:
     signature: str | None = None
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Usage:
     """Tokens of the whole answer so far; a later one replaces an earlier one.
 
@@ -122,14 +122,14 @@ def added(one: Usage | None, other: Usage | None) -> Usage | None:
     )
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Details:
     """Response metadata without content: `id`, `model`, `service_tier`, `system_fingerprint`, `citations` and such."""
 
     values: Mapping[str, Any]
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Finish:
     """The protocol's own end of the answer. `raw` is the provider's word for `reason`."""
 
@@ -137,7 +137,7 @@ class Finish:
     raw: str
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class MemberChunk:
     """A chunk of a framework's own model object, passed through untouched.
 
@@ -152,21 +152,21 @@ class MemberChunk:
     usage: Usage | None = None
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Failed:
     """The stream is broken: an error event, garbage, or an end before the protocol's own. Nothing follows it."""
 
     error: ProviderError
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Restart:
     """What was shown so far is void; another target's whole answer follows. Made by the engine (`mid_stream`)."""
 
     model: str
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class End:
     """The last event of a call that succeeded: who answered and what it took. Made by the engine, not by a wire."""
 

@@ -5,12 +5,12 @@ Figures are for people. They decide nothing, and no reset touches them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from shared_core.records import record
 
 __all__ = ["Figures"]
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Figures:
     """Figures of one model or one profile.
 

@@ -13,17 +13,17 @@ never answered (its caller vanished) lapses after its lease.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from shared_core.errors import ErrorKind
+from shared_core.records import record
 
 __all__ = ["Gate", "GateState"]
 
 GateState = Literal["open", "cooling", "ajar", "probing"]
 
 
-@dataclass(slots=True, eq=False)
+@record(slots=True, eq=False)
 class Gate:
     """State of one gate. Instants are of the caller's monotonic clock, in seconds.
 

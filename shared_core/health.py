@@ -8,17 +8,18 @@ clears everything. Not thread-safe by itself: the owner (`memory.Memory`) holds 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from shared_core.errors import ErrorKind
 from shared_core.figures import Figures
 from shared_core.gate import Gate, GateState
-from shared_core.policy import FailoverPolicy
+from shared_core.policy import DEFAULT_POLICY, FailoverPolicy
+from shared_core.records import record
 
 __all__ = ["ModelHealth", "ProviderHealthRegistry"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ModelHealth:
     """A snapshot of one model's health. Times are seconds.
 
@@ -47,8 +48,10 @@ class ModelHealth:
     latency: float | None
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class _Entry:
+    """What is known of one model."""
+
     gate: Gate
     keys: frozenset[Hashable] = frozenset()
     disabled: str | None = None
@@ -59,7 +62,7 @@ class ProviderHealthRegistry:
     """Health of every model that was ever part of a chain. Instants are of the caller's monotonic clock, in seconds."""
 
     def __init__(self, policy: FailoverPolicy | None = None) -> None:
-        self._policy = policy or FailoverPolicy()
+        self._policy = policy or DEFAULT_POLICY
         self._entries: dict[str, _Entry] = {}
 
     def ensure(self, models: Iterable[str]) -> None:

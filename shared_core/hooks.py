@@ -10,11 +10,12 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
 from shared_core.notices import Notice
+from shared_core.records import record
 
 __all__ = ["Hook", "Hooks", "Notice", "tell", "tell_async"]
 
@@ -23,7 +24,7 @@ logger = logging.getLogger("llm_failover")
 Hook: TypeAlias = Callable[[Notice], Awaitable[None] | None]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Hooks:
     """Functions to call, each with a `Notice`.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol, TypeAlias
 
+from shared_core import classify
 from shared_core.answer import Answer
-from shared_core.classify import ClassifierRule, classify_error
 from shared_core.continuation import anchor, continue_request, course
 from shared_core.decisions import Attempt, Decision
 from shared_core.errors import ErrorKind, FailoverError, ProviderError
@@ -25,6 +25,7 @@ from shared_core.memory import Memory
 from shared_core.mending import NOT_ACCEPTED
 from shared_core.notices import Notice
 from shared_core.policy import FailoverPolicy
+from shared_core.records import record
 from shared_core.request import LLMRequest
 from shared_core.seam import Afresh, Seam
 from shared_core.timers import WATCHDOG, Progress, SyncGuard
@@ -59,7 +60,7 @@ class Door(Protocol):
         """Whether the target goes on from a trailing assistant's turn natively."""
 
 
-@dataclass(slots=True)
+@record(slots=True, eq=False, repr=False)
 class Journey:
     """One call under way: the walk, the attempt at hand, and what both drivers do alike.
 
@@ -87,7 +88,7 @@ class Journey:
     hold: bool
     policy: FailoverPolicy
     hooks: tuple[Hooks, ...] = ()
-    rules: Sequence[ClassifierRule] = ()
+    rules: Sequence[classify.ClassifierRule] = ()
     accept: Accept | None = None
     clock: Callable[[], float] = time.monotonic
     listen: Callable[[Notice], None] | None = None
@@ -232,7 +233,7 @@ class Journey:
         elif isinstance(raised, FailoverError) and not isinstance(raised, ProviderError):
             raise raised
         elif raised is not None:
-            intake.error = classify_error(raised, rules=self.rules)
+            intake.error = classify.classify_error(raised, rules=self.rules)
         else:
             intake.error = ProviderError("the stream ended early", kind=ErrorKind.TRANSIENT, code="truncated")
 

@@ -6,12 +6,14 @@ was raised meanwhile only costs tokens, and `reset` forgets it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from shared_core.records import record
 
 __all__ = ["Learnt"]
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Learnt:
     """Facts about one model.
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import httpx
 
+from shared_core import classify
 from shared_core.adaptation import Needs, adapt, needs, unfit
 from shared_core.answer import Answer
 from shared_core.chain import Link, Profile, merge_models
-from shared_core.classify import ClassifierRule
 from shared_core.credentials import Credentials, Key
 from shared_core.decisions import Attempt
 from shared_core.drive import adrive, drive
@@ -27,19 +27,25 @@ from shared_core.errors import ConfigurationError, ErrorKind, ProviderError
 from shared_core.events import StreamEvent, WireEvent
 from shared_core.hooks import Hooks
 from shared_core.journey import Accept, Journey, Note
+from shared_core.lazy import deferred
 from shared_core.memory import Memory
-from shared_core.policy import FailoverPolicy
+from shared_core.policy import DEFAULT_POLICY, FailoverPolicy
 from shared_core.providers.base import Attempted, Provider, Vendor
 from shared_core.providers.clients import Clients
 from shared_core.providers.members import answers_whole
 from shared_core.providers.models import ModelInfo
-from shared_core.race import arace, race
+from shared_core.records import record
 from shared_core.registry import ProviderRegistry
 from shared_core.request import LLMRequest
 from shared_core.telemetry import Telemetry, TelemetrySetting
 from shared_core.timers import SyncGuard
-from shared_core.views import Explanation, HealthSnapshot, ProfileHealth
 from shared_core.walk import Walk
+
+if TYPE_CHECKING:
+    from shared_core import race, views
+else:
+    race = deferred("shared_core.race")
+    views = deferred("shared_core.views")
 
 __all__ = ["FailoverManager"]
 
@@ -99,12 +105,12 @@ class FailoverManager:
         hooks: Hooks | None = None,
         http_client: httpx.Client | None = None,
         http_async_client: httpx.AsyncClient | None = None,
-        rules: Sequence[ClassifierRule] = (),
+        rules: Sequence[classify.ClassifierRule] = (),
         accept: Accept | None = None,
         telemetry: TelemetrySetting = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.policy = policy or FailoverPolicy()
+        self.policy = policy or DEFAULT_POLICY
         self._clients = Clients(http_client, http_async_client)
         self.registry = ProviderRegistry(
             vendors=vendors, aliases=aliases, base_urls=base_urls, models=models, clients=self._clients, rules=rules
@@ -158,7 +164,7 @@ class FailoverManager:
         journey = self._journey(request, hold, policy, hooks)
         hedge_after = journey.policy.hedge_after
         trace = self._telemetry.follow(journey)
-        events = drive(journey) if hedge_after is None else race(journey, hedge_after)
+        events = drive(journey) if hedge_after is None else race.race(journey, hedge_after)
         return events if trace is None else trace.events(events)
 
     def astream(
@@ -173,7 +179,7 @@ class FailoverManager:
         journey = self._journey(request, hold, policy, hooks)
         hedge_after = journey.policy.hedge_after
         trace = self._telemetry.follow(journey)
-        events = adrive(journey) if hedge_after is None else arace(journey, hedge_after)
+        events = adrive(journey) if hedge_after is None else race.arace(journey, hedge_after)
         return events if trace is None else trace.aevents(events)
 
     def complete(self, request: LLMRequest, *, policy: FailoverPolicy | None = None) -> Answer:
@@ -283,23 +289,24 @@ class FailoverManager:
         return self._credentials.names
 
     @property
-    def rules(self) -> Sequence[ClassifierRule]:
+    def rules(self) -> Sequence[classify.ClassifierRule]:
         """Classifier rules that come before the built-in ones."""
         return self._rules
 
-    def explain(self, request: LLMRequest) -> Explanation:
+    def explain(self, request: LLMRequest) -> views.Explanation:
         """What a call would try now, in what order, and what it would skip and why. Asks nobody, changes nothing."""
-        chain = self.chain(request)
+        chain, explained = self.chain(request), views.Explanation.of  # imported before the lock is taken
         with self._memory.lock:
-            return Explanation.of(chain, self._memory, self._clock())
+            return explained(chain, self._memory, self._clock())
 
-    def health(self) -> HealthSnapshot:
+    def health(self) -> views.HealthSnapshot:
         """What is known of every model and profile now."""
+        profiles = views.ProfileHealth.all  # imported before the lock is taken
         with self._memory.lock:
             now = self._clock()
-            return HealthSnapshot(
+            return views.HealthSnapshot(
                 models=tuple(self._memory.health.snapshot(now)),
-                profiles=ProfileHealth.all(self._memory, now),
+                profiles=profiles(self._memory, now),
             )
 
     def reset(self, model: str | None = None) -> None:
@@ -350,7 +357,7 @@ _KEYLESS = (Profile("default"),)
 """The profiles of what has no key that we know of."""
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class _Known:
     """What does not change about a model string, and the link that was last made of it."""
 
@@ -363,8 +370,7 @@ class _Known:
     link: Link | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Door:
+class _Door(NamedTuple):
     """Sends the attempts of one call."""
 
     registry: ProviderRegistry

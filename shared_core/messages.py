@@ -8,8 +8,9 @@ the provider that made it, written once when the block is made; everyone else's 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
+
+from shared_core.records import record
 
 __all__ = [
     "Audio",
@@ -28,7 +29,7 @@ __all__ = [
 Role = Literal["system", "user", "assistant", "tool"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Text:
     """Plain text.
 
@@ -45,7 +46,7 @@ class Text:
     marks: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Image:
     """An image, by URL or as base64 text (exactly one of the two)."""
 
@@ -56,7 +57,7 @@ class Image:
     marks: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Audio:
     """Audio as base64 text, or by URL where the provider takes one."""
 
@@ -66,7 +67,7 @@ class Audio:
     marks: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Document:
     """A document: base64 text, a URL, an id in the provider's file store, or plain text."""
 
@@ -79,7 +80,7 @@ class Document:
     marks: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Reasoning:
     """What a model thought before it answered.
 
@@ -98,7 +99,7 @@ class Reasoning:
     origin: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ToolCall:
     """A call that the model wants made. `arguments` is the JSON text as the model wrote it."""
 
@@ -110,7 +111,7 @@ class ToolCall:
     marks: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ToolResult:
     """What a tool call returned: text and images, in a message of role "tool"."""
 
@@ -121,7 +122,7 @@ class ToolResult:
     marks: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Opaque:
     """A provider's own block, passed back as it is to `origin` and to nobody else."""
 
@@ -132,7 +133,7 @@ class Opaque:
 Block: TypeAlias = Text | Image | Audio | Document | Reasoning | ToolCall | ToolResult | Opaque
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Message:
     """One turn.
 

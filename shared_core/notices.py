@@ -8,11 +8,12 @@ that. Notices hold no content and no key. Pure: who listens, and when, is the bu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, assert_never
 
 from shared_core.errors import ErrorKind
+from shared_core.records import record
 from shared_core.report import AttemptRecord, Outcome
 
 __all__ = ["Notice", "NoticeEvent", "beginning", "ending", "retrying"]
@@ -22,7 +23,7 @@ NoticeEvent: TypeAlias = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Notice:
     """One thing that happened. It holds no content and no key.
 

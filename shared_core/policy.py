@@ -8,23 +8,22 @@ seconds. Nothing here acts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import cached_property
+from inspect import Signature
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from shared_core.errors import ErrorKind
 
-__all__ = ["RULES", "Action", "FailoverPolicy", "RetryConfig", "Rule", "backoff_delay"]
+__all__ = ["DEFAULT_POLICY", "RULES", "Action", "FailoverPolicy", "RetryConfig", "Rule", "backoff_delay"]
 
 Action = Literal["next_profile", "next_model", "larger_window", "raise"]
 """Where the walk goes after a failure that was not mended in place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One row of the table.
 
     Attributes:
@@ -57,8 +56,36 @@ RULES: Mapping[ErrorKind, Rule] = MappingProxyType(
     }
 )
 
+_MODEL_COOLDOWNS: Mapping[ErrorKind, float] = MappingProxyType(
+    {
+        ErrorKind.RATE_LIMIT: 30.0,
+        ErrorKind.TRANSIENT: 10.0,
+        ErrorKind.UNKNOWN: 10.0,
+        ErrorKind.AUTH: 60.0,
+        ErrorKind.BALANCE: 60.0,
+        ErrorKind.MODEL_MISSING: 60.0,
+    }
+)
+"""A model's own trouble passes sooner than a key's or an account's."""
 
-class RetryConfig(BaseModel):
+
+class _Signature:
+    """What an editor or a notebook asks a class for before its first object is made: builds it."""
+
+    def __get__(self, instance: object, owner: type[BaseModel]) -> Signature:
+        owner.model_rebuild()
+        return owner.__signature__
+
+
+class _Settings(BaseModel):
+    """Frozen settings. What checks them takes longer to build than this module, so it is built for the first object."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    __signature__: ClassVar[Signature] = cast("Signature", _Signature())
+
+
+class RetryConfig(_Settings):
     """How fast a profile's cooldown grows with its hits.
 
     Attributes:
@@ -68,15 +95,13 @@ class RetryConfig(BaseModel):
         jitter: Share of the delay that is added at most.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     attempts: Annotated[int, Field(ge=1)] = 3
     min_delay_ms: Annotated[int, Field(ge=0)] = 400
     max_delay_ms: Annotated[int, Field(ge=0)] = 30_000
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 
-_DEFAULT_RETRY = RetryConfig()
+_DEFAULT_RETRY = RetryConfig.model_construct()
 
 
 def backoff_delay(attempt: int, retry: RetryConfig = _DEFAULT_RETRY) -> float:
@@ -96,7 +121,7 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class FailoverPolicy(BaseModel):
+class FailoverPolicy(_Settings):
     """All settings of the walk. Frozen: `policy.replace(deadline=30)` makes another one.
 
     Attributes:
@@ -136,8 +161,6 @@ class FailoverPolicy(BaseModel):
             void, and then the next target's whole answer.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     retry: RetryConfig = _DEFAULT_RETRY
     transient_backoffs: tuple[Seconds, ...] = (0.5, 2.0)
     quick_failure: Seconds = 10.0
@@ -153,7 +176,7 @@ class FailoverPolicy(BaseModel):
     max_cooldown: Seconds = 300.0
     balance_cooldown: Seconds = 900.0
     failure_memory: Seconds = 300.0
-    model_cooldowns: Mapping[ErrorKind, Seconds] = Field(default_factory=dict, validate_default=True)
+    model_cooldowns: Mapping[ErrorKind, Seconds] = Field(default_factory=lambda: dict(_MODEL_COOLDOWNS))
     max_model_cooldown: Seconds = 3600.0
     cooldown_scope: Literal["model", "profile"] = "model"
     actions: Mapping[ErrorKind, Action] = Field(default_factory=dict)
@@ -203,17 +226,8 @@ def _overridden(rule: Rule, action: Action | None) -> Rule:
         return rule
     # A model that cools at once would keep the walk from the next profile, where the user sends it.
     waits = action == "next_profile" and rule.health == "now"
-    return replace(rule, then=action, health="last_profile" if waits else rule.health)
+    return rule._replace(then=action, health="last_profile" if waits else rule.health)
 
 
-_MODEL_COOLDOWNS: Mapping[ErrorKind, float] = MappingProxyType(
-    {
-        # A model's own trouble passes sooner than a key's or an account's.
-        ErrorKind.RATE_LIMIT: 30.0,
-        ErrorKind.TRANSIENT: 10.0,
-        ErrorKind.UNKNOWN: 10.0,
-        ErrorKind.AUTH: 60.0,
-        ErrorKind.BALANCE: 60.0,
-        ErrorKind.MODEL_MISSING: 60.0,
-    }
-)
+DEFAULT_POLICY = FailoverPolicy.model_construct()
+"""The policy where nothing is set: equal to `FailoverPolicy()`, without building what would check it."""

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 
-from shared_core.classify import ClassifierRule
+from shared_core import classify
 from shared_core.errors import ConfigurationError
 from shared_core.providers.base import Provider, Vendor, Wire
 from shared_core.providers.clients import Clients
@@ -74,7 +74,7 @@ class ProviderRegistry:
         base_urls: Mapping[str, str] | None = None,
         models: Mapping[str, ModelInfo] | None = None,
         clients: Clients | None = None,
-        rules: Sequence[ClassifierRule] = (),
+        rules: Sequence[classify.ClassifierRule] = (),
     ) -> None:
         self._own: dict[str, Vendor] = {}
         for vendor in vendors or ():

@@ -5,18 +5,19 @@ A report holds no message content and no key, and turns into plain JSON values w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeAlias
 
 from shared_core.errors import ErrorKind
 from shared_core.events import Usage
+from shared_core.records import record
 
 __all__ = ["AttemptRecord", "Outcome", "Report", "SkipRecord", "Step", "WaitRecord"]
 
 Outcome = Literal["running", "succeeded", "failed", "abandoned"]
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class AttemptRecord:
     """One request to one target. Times are seconds since the call began.
 
@@ -89,7 +90,7 @@ class AttemptRecord:
         return found
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class SkipRecord:
     """A target that was not attempted, and why. `profile` is None where the whole model was skipped."""
 
@@ -109,7 +110,7 @@ class SkipRecord:
         return found
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class WaitRecord:
     """A pause before the next attempt."""
 
@@ -124,7 +125,7 @@ class WaitRecord:
 Step: TypeAlias = AttemptRecord | SkipRecord | WaitRecord
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class Report:
     """The journey of one call.
 

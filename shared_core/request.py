@@ -7,16 +7,17 @@ A request is immutable, so attempts can never share mutable settings: what one t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeAlias
 
 from shared_core.errors import ConfigurationError
 from shared_core.messages import Message
+from shared_core.records import record
 
 __all__ = ["BuiltinTool", "JSONObject", "JSONSchema", "LLMRequest", "NamedTool", "ResponseFormat", "Tool", "ToolChoice"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Tool:
     """A function that the model may call.
 
@@ -35,7 +36,7 @@ class Tool:
     marks: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class BuiltinTool:
     """A tool that the provider runs itself (web search …), in that provider's own form; `origin` names the wire."""
 
@@ -43,7 +44,7 @@ class BuiltinTool:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class NamedTool:
     """Tool choice: exactly this tool must be called."""
 
@@ -53,12 +54,12 @@ class NamedTool:
 ToolChoice: TypeAlias = Literal["auto", "none", "required"] | NamedTool
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class JSONObject:
     """Response format: any JSON object ("JSON mode")."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class JSONSchema:
     """Response format: JSON that follows `schema`."""
 
@@ -71,7 +72,7 @@ class JSONSchema:
 ResponseFormat: TypeAlias = JSONObject | JSONSchema
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class LLMRequest:
     """One call.
 

@@ -6,7 +6,7 @@ The walk skips by these verdicts, `explain` lists them, and the exhaustion error
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shared_core.chain import Link, Profile
 from shared_core.errors import ErrorKind
@@ -19,8 +19,7 @@ PROBE_CHECK = 0.25
 """Seconds after which to look again at a target that another call is probing: nobody knows when that has its answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Why a target is not asked.
 
     Attributes:

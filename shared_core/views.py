@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html import escape
 from importlib import import_module
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from shared_core.figures import Figures
 from shared_core.gate import Gate, GateState
 from shared_core.health import ModelHealth
 from shared_core.memory import Memory
+from shared_core.records import record
 from shared_core.verdict import judge_link, judge_profile
 
 __all__ = ["Candidate", "Explanation", "HealthSnapshot", "ProfileHealth"]
@@ -76,7 +77,7 @@ def _html_row(tag: str, cells: Sequence[str]) -> str:
     return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Candidate:
     """One target of the chain. `skip` is None if it would be attempted; `profile` is None for a whole model."""
 
@@ -85,7 +86,7 @@ class Candidate:
     skip: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Explanation(_Table):
     """What would be tried, in order, and what skipped and why."""
 
@@ -114,7 +115,7 @@ class Explanation(_Table):
         ]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ProfileHealth:
     """A profile, or (with a `model`) what is held against it for one model. Times are seconds.
 
@@ -157,7 +158,7 @@ class ProfileHealth:
         return cls(*scope, gate.state(now), left, kind, gate.message, gate.hits, figures and replace(figures))
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class HealthSnapshot(_Table):
     """Every known model and profile, and what is held against a profile for one model."""
 

@@ -11,22 +11,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
 from shared_core.messages import Audio, Document, Image, Text, ToolCall, ToolResult
 from shared_core.providers.base import Vendor
 from shared_core.providers.models import ModelInfo
+from shared_core.records import record
 from shared_core.request import BuiltinTool, JSONObject, JSONSchema, LLMRequest, NamedTool, Tool, ToolChoice
 
 __all__ = ["Needs", "has_builtin", "name_of_builtin", "needs", "unfit"]
 
-_IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
-"""Scripts without spaces in which a token holds at most about three characters, averaged over a text."""
+_IDEOGRAPHS = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
+"""Scripts without spaces in which a token holds at most about three characters, averaged over a text. Most programs
+never meet one, so `re` compiles it for those that do, once."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Needs:
     """What a target must be able to do for a request.
 
@@ -68,7 +70,7 @@ class Needs:
 def _least_tokens(text: str) -> int:
     if text.isascii():
         return len(text.split())
-    rest, runs = _IDEOGRAPHS.subn(" ", text)
+    rest, runs = re.subn(_IDEOGRAPHS, " ", text)
     return len(rest.split()) + (len(text) - len(rest) + runs) // 3
 
 

@@ -15,15 +15,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from operator import attrgetter
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from shared_core.adaptation.capability import has_builtin, name_of_builtin
-from shared_core.adaptation.claude import suit_claude
 from shared_core.adaptation.draft import Draft
+from shared_core.lazy import deferred
 from shared_core.messages import Message, Text
 from shared_core.providers.base import Vendor
 from shared_core.providers.bodies import encoded
 from shared_core.providers.models import ModelInfo
 from shared_core.request import BuiltinTool, JSONObject, JSONSchema, LLMRequest
+
+if TYPE_CHECKING:
+    from shared_core.adaptation import claude
+else:
+    claude = deferred("shared_core.adaptation.claude")
 
 __all__ = ["SETTINGS", "adapt"]
 
@@ -96,7 +102,7 @@ def adapt(
     if _values(request) != _NONE_SET:
         _leave_out_settings(draft, vendor, info, omit)
     if vendor.wire == "anthropic":
-        suit_claude(draft, vendor)
+        claude.suit_claude(draft, vendor)
     elif request.reasoning_effort is not None:
         _suit_effort(draft, request.reasoning_effort, vendor, info, omit)
     if isinstance(request.response_format, JSONSchema):

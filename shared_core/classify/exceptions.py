@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from shared_core.classify.body import dig, is_status, lower_headers, safe_text
-from shared_core.classify.codes import deciding_kind, is_timeout_code, status_of_code
+from shared_core.classify.codes import deciding_kind, status_of_code
 from shared_core.classify.judge import judge
 from shared_core.classify.rules import ClassifierRule
 from shared_core.errors import ErrorKind, ProviderError
@@ -81,7 +81,7 @@ def _most_telling(judged: list[tuple[ProviderError, bool]]) -> ProviderError:
         or judged[0][0]
     )
     if best.kind is ErrorKind.TRANSIENT:
-        best.is_timeout = best.is_timeout or any(found.is_timeout for found, _ in judged)
+        best.is_timeout = any(found.is_timeout for found, _ in judged)
     if best.retry_after is None:
         best.retry_after = next((found.retry_after for found, _ in judged if found.retry_after is not None), None)
     return best
@@ -114,7 +114,7 @@ def _judge_one(
     status = _status(error, response)
     body = _body(error, response)
     evidence = dig(body if body is not None else safe_text(error))
-    if body is not None and not evidence.text:
+    if not evidence.text:
         evidence = dig([body, safe_text(error)])
     evidence = evidence.with_codes(_names(error))
     found = judge(status, evidence, headers=_headers(error, response), provider=provider, rules=rules)
@@ -150,7 +150,7 @@ def _body(error: BaseException, response: Any) -> Any:
         if isinstance(value, str | bytes | Mapping | list) and value:
             return value
     content = _response_content(response)
-    if content:
+    if content is not None:
         return content
     for name in _BODY_NAMES[4:]:
         value = _get(error, name)
@@ -161,33 +161,26 @@ def _body(error: BaseException, response: Any) -> Any:
 
 def _response_content(response: Any) -> Any:
     """Return a response's content if it is already there: a classifier must not read from a socket."""
-    if response is None or _get(response, "_content_consumed") is False:
+    if _get(response, "_content_consumed") is False:
         return None
-    content = _get(response, "content")
-    if not isinstance(content, str | bytes) or not content:
-        content = _get(response, "text")
-    return content if isinstance(content, str | bytes) else None
+    for name in ("content", "text"):
+        value = _get(response, name)
+        if isinstance(value, str | bytes) and value:
+            return value
+    return None
 
 
 def _headers(error: BaseException, response: Any) -> dict[str, str]:
-    if isinstance(response, Mapping):
-        metadata = response.get("ResponseMetadata")
-        return lower_headers(metadata.get("HTTPHeaders")) if isinstance(metadata, Mapping) else {}
-    for holder in (response, error):
-        headers = _get(holder, "headers")
-        if headers is not None and not callable(headers) and (found := lower_headers(headers)):
-            return found
-    return {}
+    # Those of botocore stand in its body, and are read there.
+    return lower_headers(_get(response, "headers")) or lower_headers(_get(error, "headers"))
 
 
 def _names(error: BaseException) -> tuple[str, ...]:
     """Return the names by which the exception's class says what it is, as codes."""
-    if isinstance(error, TimeoutError | socket.timeout):
-        return ("TimeoutError", "timeout")
     if isinstance(error, ConnectionError | ssl.SSLError | socket.gaierror | socket.herror | EOFError):
         return ("ConnectionError",)
     if isinstance(error, OSError) and error.errno in _NETWORK_ERRNOS:
         return ("ConnectionError",)
     names = [cls.__name__ for cls in type(error).__mro__[:-3]]
-    telling = [name for name in names if deciding_kind(name) or status_of_code(name) or is_timeout_code(name)]
+    telling = [name for name in names if deciding_kind(name) or status_of_code(name)]
     return tuple(telling[:2])

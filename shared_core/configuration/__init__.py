@@ -16,7 +16,22 @@
 (('ollama/llama3.2',), 60.0)
 """
 
-from shared_core.configuration.file import Configuration
-from shared_core.configuration.mistakes import ConfigurationFileError, Mistake
+from typing import TYPE_CHECKING
+
+from shared_core.lazy import lazily
 
 __all__ = ["Configuration", "ConfigurationFileError", "Mistake"]
+
+# What checkers and editors read; Python reads the table below.
+if TYPE_CHECKING:
+    from shared_core.configuration.file import Configuration
+    from shared_core.configuration.mistakes import ConfigurationFileError, Mistake
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "Configuration": "shared_core.configuration.file",
+            "ConfigurationFileError": "shared_core.configuration.mistakes",
+            "Mistake": "shared_core.configuration.mistakes",
+        },
+    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self
 
@@ -23,6 +23,7 @@ from shared_core.messages import Message
 from shared_core.policy import FailoverPolicy
 from shared_core.providers.base import Vendor
 from shared_core.providers.models import ModelInfo
+from shared_core.records import record
 from shared_core.request import LLMRequest
 
 __all__ = ["Configuration"]
@@ -31,7 +32,7 @@ _ENGINE = ("profiles", "order", "base_urls", "vendors", "aliases", "models")
 """What a manager is made of, beside its policy."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Configuration:
     """A chain and all its settings, as a file gives them.
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from shared_core.configuration.places import Place, find_lines
 from shared_core.errors import ConfigurationError
+from shared_core.records import record
 from shared_core.scrub import scrub
 
 __all__ = ["ConfigurationFileError", "Mistake", "Mistakes", "suggestion"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Mistake:
     """One thing that is wrong.
 

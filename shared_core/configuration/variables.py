@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from shared_core.configuration.mistakes import Mistakes
 from shared_core.configuration.places import Place
+from shared_core.records import record
 from shared_core.scrub import scrub
 
 __all__ = ["Variables", "expand", "is_name", "is_secret", "variable_of"]
@@ -38,7 +38,7 @@ _REFERENCE = re.compile(rf"\$(?:(?P<dollar>\$)|\{{(?P<name>{_NAME})(?P<default>:
 _KEY = re.compile(rf"\$\{{({_NAME})\}}")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Variables:
     """Reads the variables in the values of one file.
 

@@ -17,7 +17,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -25,6 +25,7 @@ from shared_core.history.blocks import is_same
 from shared_core.history.families import accepted_ids
 from shared_core.messages import Block, Message, Text, ToolCall, ToolResult
 from shared_core.providers.base import Vendor
+from shared_core.records import record
 
 __all__ = ["NO_RESULT", "paired"]
 
@@ -41,7 +42,7 @@ _Place: TypeAlias = tuple[int, int]
 """Index of a message, index of a block in it."""
 
 
-@dataclass(slots=True, eq=False)
+@record(slots=True, eq=False)
 class _Call:
     """One call: the message that it stands in, its new id, its result and the message that the result came in."""
 

@@ -10,9 +10,11 @@ protocol features that all of them copy; a Claude that is newer than this table 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
+
+from shared_core.records import record
 
 __all__ = ["ClaudeTraits", "claude_traits"]
 
@@ -21,7 +23,7 @@ ThinkingOff = Literal["omit", "disabled", "between_tools", "never"]
 Sampling = Literal["both", "one", "none"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ClaudeTraits:
     """What a model takes.
 

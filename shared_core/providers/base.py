@@ -11,13 +11,14 @@ time. Nothing here retries.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic import SecretStr
 
 from shared_core.events import WireEvent
+from shared_core.records import record
 from shared_core.request import LLMRequest
 
 __all__ = ["Attempted", "Auth", "Decoder", "Guard", "HTTPCall", "Provider", "Vendor", "Wire"]
@@ -26,7 +27,7 @@ Auth = Literal["bearer", "api-key", "x-api-key", "x-goog-api-key", "none"]
 """Where the key travels: `Authorization: Bearer`, or the header of that name. Never in a URL."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Vendor:
     """One provider as data.
 
@@ -89,7 +90,7 @@ class Vendor:
     docs: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class HTTPCall:
     """One HTTP POST, ready to send. Its repr shows no header, since one of them holds the key."""
 
@@ -145,8 +146,7 @@ class Guard(Protocol):
         """Registers a callable, safe to call from another thread, that makes the blocked read fail at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempted:
+class Attempted(NamedTuple):
     """All that a provider needs for one attempt.
 
     Attributes:
@@ -166,7 +166,7 @@ class Attempted:
     connect_timeout: float
     read_timeout: float
     omit: frozenset[str] = frozenset()
-    renames: Mapping[str, str] = field(default_factory=dict)
+    renames: Mapping[str, str] = MappingProxyType({})
     head_timeout: float | None = None
 
 

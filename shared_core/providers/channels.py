@@ -11,14 +11,19 @@ happens to the task meanwhile.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import AsyncGenerator, Coroutine, Mapping
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import httpx
 
+from shared_core.lazy import deferred
 from shared_core.providers.base import HTTPCall
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = deferred("asyncio")
 
 __all__ = [
     "AsyncAnswer",

@@ -13,7 +13,6 @@ the system names a proxy, a whole client is made, which knows all about those.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import importlib
@@ -23,10 +22,11 @@ import threading
 import urllib.request
 import weakref
 from collections.abc import AsyncGenerator, Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
 
+from shared_core.lazy import deferred
 from shared_core.providers.channels import (
     AsyncChannel,
     AsyncClientChannel,
@@ -37,6 +37,11 @@ from shared_core.providers.channels import (
     closed_in_full,
 )
 from shared_core.providers.lanes import AsyncLanes, Lanes
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = deferred("asyncio")
 
 __all__ = ["TRANSPORT_VARIABLE", "Clients"]
 
@@ -52,7 +57,7 @@ _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=50, keepa
 _Life: TypeAlias = AsyncGenerator[None, None]
 """Suspended for as long as a loop runs."""
 
-_Table: TypeAlias = dict[asyncio.AbstractEventLoop, tuple[AsyncChannel, _Life]]
+_Table: TypeAlias = "dict[asyncio.AbstractEventLoop, tuple[AsyncChannel, _Life]]"
 
 _PROXIED = ("http", "https", "all")
 """Schemes whose proxies concern us, as `urllib` names them."""

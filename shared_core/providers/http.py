@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from shared_core.classify import ClassifierRule, classify_error, classify_response
+from shared_core import classify
 from shared_core.errors import ConfigurationError, ErrorKind, FailoverError, ProviderError
 from shared_core.events import Failed, WireEvent
 from shared_core.history import prepare
@@ -59,7 +59,7 @@ class HTTPProvider:
     """
 
     def __init__(
-        self, vendor: Vendor, wire: Wire, base_url: str, clients: Clients, rules: Sequence[ClassifierRule] = ()
+        self, vendor: Vendor, wire: Wire, base_url: str, clients: Clients, rules: Sequence[classify.ClassifierRule] = ()
     ) -> None:
         if not _is_url(base_url):
             # It is not quoted: it may hold a password.
@@ -157,13 +157,13 @@ class HTTPProvider:
         return self._wire.decoder(vendor=self.vendor, content_type=headers.get("content-type", ""))
 
     def _refusal(self, status: int, headers: Mapping[str, str], body: bytes, attempted: Attempted) -> ProviderError:
-        error = classify_response(status, body, headers=headers, provider=self.name, rules=self._rules)
+        error = classify.classify_response(status, body, headers=headers, provider=self.name, rules=self._rules)
         return _without_key(error, attempted)
 
     def _broken(self, raised: Exception, attempted: Attempted) -> ProviderError:
         if isinstance(raised, httpx.RequestError):
             raised.request = httpx.Request("POST", self._base_url)  # the one that was sent holds the key
-        return _without_key(classify_error(raised, provider=self.name, rules=self._rules), attempted)
+        return _without_key(classify.classify_error(raised, provider=self.name, rules=self._rules), attempted)
 
     def _scrubbed(self, batch: Sequence[WireEvent], attempted: Attempted) -> Sequence[WireEvent]:
         if batch and type(batch[-1]) is Failed:

@@ -12,13 +12,15 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
+
+from shared_core.records import record
 
 __all__ = ["ModelInfo", "describe"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
     """Facts about one model; None where they are not known.
 

@@ -9,18 +9,20 @@ Invariants: indices in the events are 0, 1, 2 …; each call's id and name are t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import blake2s
 from typing import Any
 
 from shared_core.events import ToolCallDelta
 from shared_core.providers import json_codec
+from shared_core.records import record
 
 __all__ = ["ToolCalls"]
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class _Call:
+    """One call, as far as it has come."""
+
     index: int
     id: str | None = None
     name: str | None = None

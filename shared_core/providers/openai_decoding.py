@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared_core.classify import classify_response, classify_stray
+from shared_core import classify
 from shared_core.errors import ErrorKind, ProviderError
 from shared_core.events import Details, Failed, Finish, RefusalDelta, TextDelta, WireEvent
 from shared_core.providers import json_codec
@@ -282,7 +282,7 @@ class OpenAIChatDecoder:
             answer = json_codec.loads(document)
         except ValueError:
             if document.startswith(b"<"):
-                self._fail_with(classify_stray(_text(document), provider=self._vendor.name), out)
+                self._fail_with(classify.classify_stray(_text(document), provider=self._vendor.name), out)
             else:
                 self._break("the answer is not whole", "truncated", out)
             return
@@ -300,7 +300,7 @@ class OpenAIChatDecoder:
         if self._finish is not None:
             self._is_complete = True
         elif self._width < 0 and self._head and not self._head.startswith(_FIELDS):
-            self._fail_with(classify_stray(_text(self._head), provider=self._vendor.name), out)
+            self._fail_with(classify.classify_stray(_text(self._head), provider=self._vendor.name), out)
         elif self._width < 0:
             self._break("the answer is empty", "empty", out)
         else:
@@ -314,7 +314,7 @@ class OpenAIChatDecoder:
         out.append(Failed(ProviderError(message, kind=ErrorKind.TRANSIENT, code=code, provider=self._vendor.name)))
 
     def _fail(self, body: Any, status: int | None, out: list[WireEvent]) -> None:
-        self._fail_with(classify_response(status, body, provider=self._vendor.name), out)
+        self._fail_with(classify.classify_response(status, body, provider=self._vendor.name), out)
 
     def _fail_with(self, error: ProviderError, out: list[WireEvent]) -> None:
         self._tell_usage(out)

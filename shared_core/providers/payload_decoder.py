@@ -15,7 +15,7 @@ import re
 from abc import ABC, abstractmethod
 from typing import Any
 
-from shared_core.classify import classify_response, classify_stray
+from shared_core import classify
 from shared_core.errors import ErrorKind, ProviderError
 from shared_core.events import Failed, WireEvent
 from shared_core.providers.json_codec import loads
@@ -151,7 +151,7 @@ class PayloadDecoder(ABC):
         except ValueError:
             self._has_payload = True  # cut short, which the end says
             if body.startswith(b"<"):
-                self._break(out, classify_stray(body.decode("utf-8", "replace"), provider=self.provider))
+                self._break(out, classify.classify_stray(body.decode("utf-8", "replace"), provider=self.provider))
             return
         for part in document if isinstance(document, list) else [document]:
             self._read_part(part, out)
@@ -185,7 +185,7 @@ class PayloadDecoder(ABC):
 
     def _fail_with(self, out: list[WireEvent], body: Any, status: int | None = None) -> None:
         """Breaks the stream with the error that the provider states inside a successful response."""
-        self._break(out, classify_response(status, body, provider=self.provider))
+        self._break(out, classify.classify_response(status, body, provider=self.provider))
 
     def _break(self, out: list[WireEvent], error: ProviderError) -> None:
         self._is_broken = True

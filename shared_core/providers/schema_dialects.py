@@ -10,10 +10,10 @@ result of narrowing is a fixed point.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from shared_core.providers.json_codec import dumps
+from shared_core.records import record
 
 __all__ = ["ANTHROPIC", "GEMINI", "Dialect", "narrowed"]
 
@@ -21,7 +21,7 @@ _SILENT = frozenset({"$schema", "$comment", "default", "examples", "example", "d
 """Keywords that constrain nothing; dropped without a word in the description."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Dialect:
     """What one provider understands.
 

@@ -10,7 +10,7 @@ exceeds `limit`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from shared_core.records import record
 
 __all__ = ["EventTooLargeError", "SSEParser", "ServerSentEvent"]
 
@@ -20,7 +20,7 @@ DEFAULT_LIMIT = 16 * 1024 * 1024
 """Bytes of one event. Images that models draw come as base64 in one event of several MiB; text never comes near."""
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class ServerSentEvent:
     """One event.
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from shared_core.errors import ConfigurationError
 from shared_core.journey import Journey
+from shared_core.records import record
 from shared_core.registry import ProviderRegistry
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _SWITCH = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 _NAME = "llm_failover"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class TelemetryConfig:
     """Where spans and metrics go.
 

@@ -7,7 +7,6 @@ that the conventions recommend.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from opentelemetry.metrics import Counter, Histogram, MeterProvider, NoOpMeterProvider, get_meter_provider
@@ -21,6 +20,8 @@ from opentelemetry.trace import (
 if TYPE_CHECKING:
     from shared_core.telemetry import TelemetryConfig
 
+from shared_core.records import record
+
 __all__ = ["Instruments"]
 
 _SCOPE = "llm_failover"
@@ -30,7 +31,7 @@ _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 2
 _TOKENS = tuple(4**power for power in range(14))
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Instruments:
     """What traces write to.
 

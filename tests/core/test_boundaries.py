@@ -10,12 +10,13 @@ from pydantic import ValidationError
 from shared_core.budget import RetryBudget
 from shared_core.chain import Profile
 from shared_core.cooldown import Cooldowns, Scoped
-from shared_core.errors import ChainExhaustedError, ErrorKind
+from shared_core.errors import ChainExhaustedError, ErrorKind, RequestRejectedError
 from shared_core.farewell import both_exhausted
 from shared_core.gate import Gate
 from shared_core.health import ProviderHealthRegistry
 from shared_core.policy import Action, FailoverPolicy, RetryConfig
-from tests.core.player import Call, World, answers, error, fails, link, times_out
+from shared_core.report import WaitRecord
+from tests.core.player import Call, Leaves, World, answers, error, fails, link, times_out
 
 K = ErrorKind
 
@@ -478,3 +479,56 @@ def test_a_timeout_is_a_time(seconds: float) -> None:
     if seconds:
         with pytest.raises(ValidationError):
             FailoverPolicy(patience=seconds)
+
+
+def test_a_model_that_answers_again_is_told_as_a_recovery() -> None:
+    """Also where no profile was cooling; one that was never down has nothing to recover from."""
+    world = World(transient_backoffs=())
+    world.call("a/x").play({"a/x": fails(K.TRANSIENT)})
+    world.later(20)
+    for events in (["attempt", "success", "recovery"], ["attempt", "success"]):
+        call = world.call("a/x").play({"a/x": answers()})
+        assert sorted(each.event for each in call.walk.notices) == sorted(events)
+
+
+def test_a_wait_for_the_soonest_target_says_so() -> None:
+    """In the trail."""
+    world = World()
+    world.call("a/x").play({"a/x": fails(K.RATE_LIMIT, retry_after=10)})
+    world.later(8)
+    call = world.call("a/x").play({"a/x": answers()})
+    assert [step.reason for step in call.walk.report.steps if isinstance(step, WaitRecord)] == [
+        "everything is cooling; the first target is about to be free"
+    ]
+
+
+def test_a_stated_wait_of_the_whole_patience_is_still_waited_for() -> None:
+    """A little more is not; a shorter one than our own pause does not shorten it."""
+    for stated, waits in ((2.5, [2.5]), (2.51, []), (0.1, [0.5])):
+        call = World(transient_backoffs=(0.5,)).call("a/x", "b/y")
+        call.play({"a/x": fails(K.TRANSIENT, retry_after=stated), "b/y": answers()})
+        assert call.waits == waits
+
+
+def test_what_a_request_cannot_do_without_is_not_left_out() -> None:
+    """Even if the provider names something else for it."""
+    for parameter, replacement in (("messages", "seed"), ("seed", "messages")):
+        refused = fails(K.BAD_REQUEST, parameter=parameter, replacement=replacement)
+        call = World().call("a/x").play({"a/x": refused})
+        assert (call.asked, type(call.error)) == (["a/x"], RequestRejectedError)
+
+
+def test_a_target_that_a_cut_rival_was_asking_says_little_of_its_model() -> None:
+    """It is asked at the end, under that one profile: its failing is the profile's, since others may be well."""
+    world = World(hedge_after=5.0)
+    call = world.call("a/x", "b/y", "c/z").begin()
+    hedge = call.walk.hedge(world.now)
+    assert hedge is not None
+    other = Call(world, call.walk.rival(hedge)).begin()
+    call.ends(fails(K.AUTH)).begin()
+    other.ends(Leaves())
+    call.walk.outlive(other.walk)
+    call.ends(fails(K.AUTH)).play({"b/y": fails(K.AUTH)})
+    assert call.asked == ["a/x", "c/z", "b/y"]
+    assert "b [default]" in world.cooling()
+    assert [world.health(model)[0] for model in ("b/y", "c/z")] == ["open", "cooling"]

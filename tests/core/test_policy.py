@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from shared_core.errors import ErrorKind
-from shared_core.policy import RULES, FailoverPolicy, RetryConfig, backoff_delay
+from shared_core.policy import RULES, Action, FailoverPolicy, RetryConfig, Rule, backoff_delay
 
 K = ErrorKind
 
@@ -62,6 +62,8 @@ def test_defaults() -> None:
     "settings",
     [
         {"patience": -1},
+        {"patience": float("inf")},
+        {"hedge_after": 0},
         {"first_token_timeout": 0},
         {"idle_timeout": float("inf")},
         {"connect_timeout": float("nan")},
@@ -71,13 +73,20 @@ def test_defaults() -> None:
         {"actions": {"auth": "wait"}},
         {"actions": {"nothing": "raise"}},
         {"model_cooldowns": {"auth": -1}},
+        {"retry_budget": -0.1},
         {"retry_budget": 1.1},
+        {"hedge_budget": -0.1},
+        {"hedge_budget": 1.1},
         {"retry_reserve": -1},
         {"cooldown_scope": "provider"},
         {"mid_stream": "ignore"},
         {"unknown_setting": 1},
         {"retry": {"attempts": 0}},
-        {"retry": {"jitter": 2}},
+        {"retry": {"jitter": -0.1}},
+        {"retry": {"jitter": 1.1}},
+        {"retry": {"min_delay_ms": -1}},
+        {"retry": {"max_delay_ms": -1}},
+        {"retry": {"unknown_setting": 1}},
     ],
     ids=str,
 )
@@ -94,10 +103,51 @@ def test_the_bounds_are_named_when_they_cross() -> None:
     assert FailoverPolicy(min_cooldown=5, max_cooldown=5).max_cooldown == 5
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"patience": 0},
+        {"first_token_timeout": 0.1},
+        {"retry_budget": 0, "retry_reserve": 0, "hedge_budget": 0},
+        {"retry_budget": 1, "hedge_budget": 1},
+        {"retry": {"attempts": 1, "min_delay_ms": 0, "max_delay_ms": 0, "jitter": 0}},
+        {"retry": {"attempts": 1, "min_delay_ms": 1, "max_delay_ms": 1, "jitter": 1}},
+    ],
+    ids=str,
+)
+def test_the_least_and_the_most_are_allowed(settings: dict[str, Any]) -> None:
+    """Nothing is refused that can be meant."""
+    assert FailoverPolicy(**settings).model_dump(include=set(settings)) == settings
+
+
+def test_defaults_of_the_growth() -> None:
+    """The numbers that the documentation gives; before the first hit there is no less to wait than after it."""
+    assert RetryConfig().model_dump() == {"attempts": 3, "min_delay_ms": 400, "max_delay_ms": 30_000, "jitter": 0.1}
+    assert FailoverPolicy().retry == RetryConfig()
+    assert backoff_delay(-3, RetryConfig(jitter=0)) == 0.4
+
+
 def test_it_is_frozen() -> None:
     """Nobody changes it under a running walk."""
     with pytest.raises(ValidationError):
         FailoverPolicy().patience = 1.0  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        RetryConfig().attempts = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "rule"),
+    [
+        (K.TRANSIENT, "next_profile", Rule("retry", "none", "last_profile", "next_profile")),
+        (K.TRANSIENT, "raise", Rule("retry", "none", "now", "raise")),
+        (K.UNKNOWN, "next_profile", Rule("retry", "none", "none", "next_profile")),
+        (K.AUTH, "next_model", Rule("none", "account", "last_profile", "next_model")),
+        (K.AUTH, "next_profile", Rule("none", "account", "last_profile", "next_profile")),
+    ],
+)
+def test_an_override_changes_where_the_walk_goes(kind: ErrorKind, action: Action, rule: Rule) -> None:
+    """And no more; but a model that would cool at once waits for its last profile, if the next one is to be asked."""
+    assert FailoverPolicy(actions={kind: action}).rule(kind) == rule
 
 
 def test_a_copy_keeps_what_was_set() -> None:

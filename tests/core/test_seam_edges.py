@@ -8,7 +8,7 @@ import pytest
 
 from shared_core.continuation import Course, anchor, continue_request, course
 from shared_core.events import Failed, Finish, MemberChunk, ReasoningDelta, TextDelta, Usage
-from shared_core.join import Join, _common, _overlap
+from shared_core.join import Join, _common, _overlap, weight
 from shared_core.request import LLMRequest
 from shared_core.seam import Afresh, Seam
 
@@ -85,6 +85,7 @@ def test_white_space_behind_a_copy_is_awaited(partial: str, copied: str, pieces:
         ("It is big.", "it has", "it has"),
         ("Use `it is big.", "It has", "It has"),
         ("Use `it` if big.", "It has", " It has"),
+        ("Use `it.\nIt is big.", "It has", " It has"),
     ],
 )
 def test_a_space_is_put_in_only_between_sentences(partial: str, new: str, shown: str) -> None:
@@ -182,3 +183,22 @@ def test_a_short_partial_is_its_own_anchor_whatever_it_is() -> None:
     """Up to the weight of an overlap that is recognised; more of the same letter tells nothing."""
     assert anchor("-" * 24) == "-" * 24
     assert anchor("-" * 25) == ""
+
+
+def test_a_short_answer_that_copies_nothing_is_shown() -> None:
+    """It was asked to copy, and went straight on."""
+    join = Join("The capital of France is Par", prefill=False, anchor="of France is Par")
+    assert join.feed("is.") + join.end() == "is."
+    assert not join.has_diverged
+
+
+def test_behind_a_prefill_all_that_was_shown_counts_against_max_tokens() -> None:
+    """Nothing of it is asked for again."""
+    request = LLMRequest(max_tokens=1000)
+    partial = "word " * 180 + "and at the end of it all there is something that tells its place"
+    copied = anchor(partial)
+    assert copied
+    assert continue_request(request, partial, prefill=True).max_tokens == 1000 - int(weight(partial) / 5)
+    assert continue_request(request, partial, prefill=False).max_tokens == (
+        1000 - int((weight(partial) - weight(copied)) / 5)
+    )
