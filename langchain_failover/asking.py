@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import AsyncGenerator, Generator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import field, replace
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -20,13 +21,14 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import RunnableBinding, RunnableParallel, RunnableSequence
 
 from langchain_failover.native import Native
-from langchain_failover.runs import RUN, ParentRun
+from langchain_failover.runs import RUN, ParentRun, hears_tokens
 from shared_core.errors import ErrorKind, ProviderError
 from shared_core.mending import NOT_ACCEPTED
 from shared_core.providers.base import Vendor
+from shared_core.records import record
 from shared_core.request import JSONObject, JSONSchema, LLMRequest, NamedTool, ResponseFormat
 
-__all__ = ["MemberCall", "configured_for"]
+__all__ = ["MemberCall", "aclose", "asks_whole", "close", "configured_for"]
 
 _SETTINGS = ("temperature", "top_p", "seed", "presence_penalty", "frequency_penalty", "reasoning_effort", "user")
 _LENGTHS = ("max_tokens", "max_output_tokens", "max_completion_tokens", "num_predict", "max_new_tokens")
@@ -36,7 +38,7 @@ _STEERING = ("ls_structured_output_format", "structured_output_format", "stream"
 """Keywords that LangChain takes off before a model's `_stream` sees them."""
 
 
-@dataclass(slots=True)
+@record(slots=True)
 class MemberCall:
     """What is asked of a model, and how.
 
@@ -47,6 +49,7 @@ class MemberCall:
         kwargs: Keywords of its `_stream`.
         parent: The run under which the attempt appears.
         is_chain: It is a chain itself, which shows its own attempts.
+        wants_stream: It is to stream where it can.
     """
 
     llm: BaseChatModel
@@ -55,6 +58,8 @@ class MemberCall:
     kwargs: dict[str, Any]
     parent: ParentRun
     is_chain: bool = False
+    wants_stream: bool = True
+    _is_admitted: bool = field(default=False, init=False)
 
     @classmethod
     def of(
@@ -79,7 +84,8 @@ class MemberCall:
         """
         native = Native.of(request)
         messages = native.history(request, vendor, providers, request.model)
-        llm = configured_for(llm, request, is_collected=native.is_collected)
+        wants_stream = _wants_stream(llm, native, bound)
+        llm = configured_for(llm, request, is_collected=native.is_collected and wants_stream)
         kwargs = {**bound, **native.options}
         bound_stop = kwargs.pop("stop", None)
         stop = list(request.stop) or bound_stop
@@ -92,42 +98,71 @@ class MemberCall:
             kwargs.update(form or {})
         for name in _STEERING:
             kwargs.pop(name, None)
-        return cls(llm, messages, stop, kwargs, native.parent)
+        return cls(llm, messages, stop, kwargs, native.parent, wants_stream=wants_stream)
 
-    def generations(self, run_id: UUID | None = None) -> Generator[ChatGeneration, None, None]:
-        """The answer: chunks, or one whole answer of a model that does not stream."""
-        llm, kwargs = self.llm, self._kwargs(run_id)
-        streams = llm._should_stream(async_api=False, **{**self.kwargs, "stream": True})  # noqa: SLF001  # as `stream`
+    def whole(self, run_id: UUID | None = None) -> ChatResult | None:
+        """The answer in one piece, or None if the model is to stream it.
+
+        Raises:
+            ProviderError: It gave no answer, or half of one.
+        """
+        llm = self.llm
+        if self.wants_stream and self._can_stream(is_async=False):
+            return None
         if llm.rate_limiter is not None:
             llm.rate_limiter.acquire(blocking=True)
-        if not streams:
-            yield from _whole(llm._generate(self.messages, stop=self.stop, **kwargs))  # noqa: SLF001  # as `invoke`
-        elif llm.output_version == "v1":
-            blocks = _Blocks()
-            yield from map(blocks.of, llm._stream(self.messages, stop=self.stop, **kwargs))  # noqa: SLF001  # as `stream`
-        else:
-            yield from llm._stream(self.messages, stop=self.stop, **kwargs)  # noqa: SLF001  # as `stream` does
+        self._is_admitted = True
+        try:
+            result = llm._generate(self.messages, stop=self.stop, **self._kwargs(run_id))  # noqa: SLF001  # as `invoke`
+        except NotImplementedError:
+            if not self._can_stream(is_async=False):
+                raise
+            return None
+        except Exception as error:
+            result = _salvaged(llm, error)
+            if result is None:
+                raise
+        return _answered(llm, result)
 
-    async def agenerations(self, run_id: UUID | None = None) -> AsyncGenerator[ChatGeneration, None]:
+    async def awhole(self, run_id: UUID | None = None) -> ChatResult | None:
         """The same, async."""
-        llm, kwargs = self.llm, self._kwargs(run_id)
-        streams = llm._should_stream(async_api=True, **{**self.kwargs, "stream": True})  # noqa: SLF001  # as `astream`
+        llm = self.llm
+        if self.wants_stream and self._can_stream(is_async=True):
+            return None
         if llm.rate_limiter is not None:
             await llm.rate_limiter.aacquire(blocking=True)
-        if not streams:
-            result = await llm._agenerate(self.messages, stop=self.stop, **kwargs)  # noqa: SLF001  # as `ainvoke`
-            for generation in _whole(result):
-                yield generation
-            return
-        blocks = _Blocks() if llm.output_version == "v1" else None
-        chunks = llm._astream(self.messages, stop=self.stop, **kwargs)  # noqa: SLF001  # as `astream` does
+        self._is_admitted = True
         try:
-            async for chunk in chunks:
-                yield chunk if blocks is None else blocks.of(chunk)
-        finally:
-            close = getattr(chunks, "aclose", None)  # LangChain promises an iterator, not a generator
-            if close is not None:
-                await close()
+            kwargs = self._kwargs(run_id)
+            result = await llm._agenerate(self.messages, stop=self.stop, **kwargs)  # noqa: SLF001  # as `ainvoke`
+        except NotImplementedError:
+            if not self._can_stream(is_async=True):
+                raise
+            return None
+        except Exception as error:
+            result = _salvaged(llm, error)
+            if result is None:
+                raise
+        return _answered(llm, result)
+
+    def chunks(self, run_id: UUID | None = None) -> Iterator[ChatGenerationChunk]:
+        """The answer in pieces, of a model whose `whole` is None."""
+        llm = self.llm
+        if llm.rate_limiter is not None and not self._is_admitted:
+            llm.rate_limiter.acquire(blocking=True)
+        found = llm._stream(self.messages, stop=self.stop, **self._kwargs(run_id))  # noqa: SLF001  # as `stream` does
+        return _in_blocks(found) if llm.output_version == "v1" else found
+
+    async def achunks(self, run_id: UUID | None = None) -> AsyncIterator[ChatGenerationChunk]:
+        """The same, async."""
+        llm = self.llm
+        if llm.rate_limiter is not None and not self._is_admitted:
+            await llm.rate_limiter.aacquire(blocking=True)
+        found = llm._astream(self.messages, stop=self.stop, **self._kwargs(run_id))  # noqa: SLF001  # as `astream` does
+        return _ain_blocks(found) if llm.output_version == "v1" else found
+
+    def _can_stream(self, *, is_async: bool) -> bool:
+        return _streams(self.llm, self.kwargs, is_async=is_async)
 
     def _kwargs(self, run_id: UUID | None) -> dict[str, Any]:
         if not self.is_chain:
@@ -135,19 +170,48 @@ class MemberCall:
         return {**self.kwargs, RUN: self.parent if run_id is None else replace(self.parent, run_id=run_id)}
 
 
+def _streams(llm: BaseChatModel, kwargs: Mapping[str, Any], *, is_async: bool) -> bool:
+    """Whether a model streams an answer to which `kwargs` apply, as its own `stream` decides."""
+    return llm._should_stream(async_api=is_async, **{**kwargs, "stream": True})  # noqa: SLF001  # as `stream` does
+
+
+def asks_whole(llm: BaseChatModel, request: LLMRequest, bound: Mapping[str, Any]) -> bool:
+    """Whether a request is put to a model in a way that shows nothing before the whole answer is there."""
+    kwargs = {"tools": bool(request.tools)}
+    return not (_wants_stream(llm, Native.of(request), bound) and _streams(llm, kwargs, is_async=False))
+
+
+def _wants_stream(llm: BaseChatModel, native: Native, bound: Mapping[str, Any]) -> bool:
+    """Whether a model is to stream: the caller sees its chunks, or its pace, or it would stream for `invoke` itself."""
+    if not native.is_collected or native.is_watched:
+        return True
+    if "stream" in bound:
+        return bool(bound["stream"])
+    return ("streaming" in llm.model_fields_set and getattr(llm, "streaming", None) is True) or hears_tokens(llm)
+
+
 def configured_for(llm: BaseChatModel, request: LLMRequest, *, is_collected: bool = False) -> BaseChatModel:
     """The model with the settings of a call, on a copy; itself if it has them."""
-    fields = type(llm).model_fields
-    wanted = {name: getattr(request, name) for name in _SETTINGS if name in fields}
-    if request.reasoning_effort is not None and "thinking_budget" in fields:
+    wanted: dict[str, Any] = {}
+    for name, of_ours in _settings_of(type(llm)):
+        value = getattr(request, of_ours)
+        if value is not None:
+            wanted[name] = value
+    if request.reasoning_effort is not None and "thinking_budget" in type(llm).model_fields:
         wanted.update(_googles_effort(llm, request.reasoning_effort))
-    length = next((name for name in _LENGTHS if name in fields), None)
-    if length is not None:
-        wanted[length] = request.max_tokens
     changes = {name: value for name, value in wanted.items() if value is not None and getattr(llm, name) != value}
     if is_collected and getattr(llm, "stream_usage", True) is None:
         changes["stream_usage"] = True  # who asks for a whole answer gets its tokens, and this one is streamed
     return llm.model_copy(update=changes) if changes else llm
+
+
+@lru_cache(maxsize=256)
+def _settings_of(cls: type[BaseChatModel]) -> tuple[tuple[str, str], ...]:
+    """The fields of a class that a call may set, each with the name of the request's."""
+    fields = cls.model_fields
+    length = next((name for name in _LENGTHS if name in fields), None)
+    lengths = () if length is None else ((length, "max_tokens"),)
+    return (*((name, name) for name in _SETTINGS if name in fields), *lengths)
 
 
 def _googles_effort(llm: BaseChatModel, effort: str) -> dict[str, Any]:
@@ -239,12 +303,70 @@ def _told_in_words(messages: list[BaseMessage], form: ResponseFormat) -> list[Ba
     return [SystemMessage(words), *messages]
 
 
-def _whole(result: ChatResult) -> Generator[ChatGeneration, None, None]:
-    """An answer that came whole, with its metadata where `invoke` puts it."""
-    for generation in result.generations[:1]:
-        message = generation.message
-        told = {**(result.llm_output or {}), **(generation.generation_info or {}), **message.response_metadata}
-        yield ChatGeneration(message=message.model_copy(update={"response_metadata": told}))
+def _answered(llm: BaseChatModel, result: ChatResult) -> ChatResult:
+    """A result that holds an answer, in the shape that the model is to give."""
+    if not result.generations:
+        raise ProviderError("the model gave no answer", kind=ErrorKind.TRANSIENT, code="truncated")
+    if llm.output_version != "v1":
+        return result
+    first, *others = result.generations
+    message = first.message
+    told = {**message.response_metadata, "output_version": "v1"}
+    changed = message.model_copy(update={"content": message.content_blocks, "response_metadata": told})
+    made = ChatGeneration(message=changed, generation_info=first.generation_info)
+    return ChatResult(generations=[made, *others], llm_output=result.llm_output)
+
+
+def _salvaged(llm: BaseChatModel, error: Exception) -> Any:
+    """The answer in whose place a model raised: OpenAI's SDK does so where one in a form ended at its length.
+
+    Returns:
+        The result, or None if there is no answer in `error`.
+
+    Raises:
+        ProviderError: What came was no whole JSON document.
+    """
+    completion, read = getattr(error, "completion", None), getattr(llm, "_create_chat_result", None)
+    if completion is not None and read is not None:
+        return read(completion)
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) or str(error).startswith(_NO_JSON):
+        text = "the answer is no whole JSON document"
+        raise ProviderError(text, kind=ErrorKind.TRANSIENT, code="truncated") from error
+    return None
+
+
+_NO_JSON = "Unexpected response type"
+"""How the error of OpenAI's integration begins where a page came in place of an answer."""
+
+
+def _in_blocks(chunks: Iterator[ChatGenerationChunk]) -> Iterator[ChatGenerationChunk]:
+    blocks = _Blocks()
+    try:
+        for chunk in chunks:
+            yield blocks.of(chunk)
+    finally:
+        close(chunks)
+
+
+async def _ain_blocks(chunks: AsyncIterator[ChatGenerationChunk]) -> AsyncIterator[ChatGenerationChunk]:
+    blocks = _Blocks()
+    try:
+        async for chunk in chunks:
+            yield blocks.of(chunk)
+    finally:
+        await aclose(chunks)
+
+
+def close(chunks: Iterator[Any]) -> None:
+    """Closes what a model streams from; LangChain promises an iterator, not a generator."""
+    if hasattr(chunks, "close"):
+        chunks.close()
+
+
+async def aclose(chunks: AsyncIterator[Any]) -> None:
+    """The same, async."""
+    if hasattr(chunks, "aclose"):
+        await chunks.aclose()
 
 
 class _Blocks:

@@ -1,7 +1,7 @@
 """LangChain chat models as links of the chain.
 
 `LangChainMember` presents a `BaseChatModel`, or a binding of one, to the engine: what it is called, what is known of
-it, and its answer as the chunks that its own `_stream` gives. How it is asked is the business of `asking`.
+it, and its answer as its own `_stream` or `_generate` gives it. How it is asked is the business of `asking`.
 
 Invariants: the user's object is never changed; what differs is set on a copy. The chunks are the member's own objects.
 Its own retries are off.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from langchain_core.language_models import BaseChatModel, LangSmithParams
 from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig
 from langchain_core.runnables.config import merge_configs
 
-from langchain_failover.asking import MemberCall
+from langchain_failover.asking import MemberCall, aclose, asks_whole, close
 from langchain_failover.messages import PROVIDERS
 from langchain_failover.readings import Reading
 from langchain_failover.retries import without_retries
@@ -98,8 +98,9 @@ class LangChainMember:
         self.vendor = None if find(self._vendor.name) is None else self._vendor.name
         self.info = _info(llm, self.vendor, self.model)
         self.tells_finish = self._vendor.name in _TELLS_FINISH
-        # A chain in the chain has its retries for its own targets.
-        self._llm, is_certain = (llm, True) if _is_chain(llm) else without_retries(llm)
+        # A `ChatFailover` itself, whose class cannot be imported here; it has its retries for its own targets.
+        self._is_chain = hasattr(llm, "own_engine")
+        self._llm, is_certain = (llm, True) if self._is_chain else without_retries(llm)
         self._llm = _configured(self._llm, config)
         if not is_certain:
             warnings.warn(
@@ -120,9 +121,8 @@ class LangChainMember:
         return self._llm
 
     def answers_whole(self, request: LLMRequest) -> bool:
-        """Whether it does not stream this answer. A chain in the chain is given as long: it has timers of its own."""
-        asked: dict[str, Any] = {"stream": True, "tools": bool(request.tools)}
-        return _is_chain(self._llm) or not self._llm._should_stream(async_api=False, **asked)  # noqa: SLF001  # as `stream`
+        """Whether it gives this answer in one piece. A chain in the chain is given as long: it has its own timers."""
+        return self._is_chain or asks_whole(self._llm, request, self._kwargs)
 
     def ls_params(self, stop: list[str] | None) -> LangSmithParams:
         """What LangSmith is told of the model."""
@@ -132,48 +132,91 @@ class LangChainMember:
     def stream(self, request: LLMRequest) -> Generator[MemberChunk, None, None]:
         """The answer, sync."""
         call = self._call(request)
-        reading = Reading()
+        reading = Reading(tells_finish=self.tells_finish)
         run = ChildRun.heard(call.parent, call.llm, self.kind, call.stop, call.kwargs)
-        if run is None:
-            with closing(call.generations()) as generations:
-                yield from map(reading.of, generations)
+        if run is not None:
+            yield from _told(run, call, reading)
             return
-        run.start(call.messages)
+        result = call.whole()
+        if result is not None:
+            yield reading.whole(result)
+            return
+        chunks = call.chunks()
         try:
-            with closing(call.generations(run.run_id)) as generations:
-                for generation in generations:
-                    run.see(generation)
-                    yield reading.of(generation)
-        except BaseException as error:
-            run.fail(error)
-            raise
-        run.end()
+            for chunk in chunks:
+                yield reading.of(chunk)
+        finally:
+            close(chunks)
 
     async def astream(self, request: LLMRequest) -> AsyncGenerator[MemberChunk, None]:
         """The answer, async."""
         call = self._call(request)
-        reading = Reading()
+        reading = Reading(tells_finish=self.tells_finish)
         run = AsyncChildRun.heard(call.parent, call.llm, self.kind, call.stop, call.kwargs)
-        if run is None:
-            async with aclosing(call.agenerations()) as generations:
-                async for generation in generations:
-                    yield reading.of(generation)
+        if run is not None:
+            async with aclosing(_atold(run, call, reading)) as told:
+                async for piece in told:
+                    yield piece
             return
-        await run.start(call.messages)
+        result = await call.awhole()
+        if result is not None:
+            yield reading.whole(result)
+            return
+        chunks = await call.achunks()
         try:
-            async with aclosing(call.agenerations(run.run_id)) as generations:
-                async for generation in generations:
-                    await run.see(generation)
-                    yield reading.of(generation)
-        except BaseException as error:
-            await run.fail(error)
-            raise
-        await run.end()
+            async for chunk in chunks:
+                yield reading.of(chunk)
+        finally:
+            await aclose(chunks)
 
     def _call(self, request: LLMRequest) -> MemberCall:
         call = MemberCall.of(self._llm, request, self._vendor, self._providers, self._kwargs)
-        call.is_chain = _is_chain(self._llm)
+        call.is_chain = self._is_chain
         return call
+
+
+def _told(run: ChildRun, call: MemberCall, reading: Reading) -> Generator[MemberChunk, None, None]:
+    """An attempt of which somebody is told."""
+    run.start(call.messages)
+    try:
+        result = call.whole(run.run_id)
+        if result is not None:
+            run.see(result)
+            yield reading.whole(result)
+        else:
+            chunks = call.chunks(run.run_id)
+            try:
+                for chunk in chunks:
+                    run.see(chunk)
+                    yield reading.of(chunk)
+            finally:
+                close(chunks)
+    except BaseException as error:
+        run.fail(error)
+        raise
+    run.end()
+
+
+async def _atold(run: AsyncChildRun, call: MemberCall, reading: Reading) -> AsyncGenerator[MemberChunk, None]:
+    """The same, async."""
+    await run.start(call.messages)
+    try:
+        result = await call.awhole(run.run_id)
+        if result is not None:
+            await run.see(result)
+            yield reading.whole(result)
+        else:
+            chunks = await call.achunks(run.run_id)
+            try:
+                async for chunk in chunks:
+                    await run.see(chunk)
+                    yield reading.of(chunk)
+            finally:
+                await aclose(chunks)
+    except BaseException as error:
+        await run.fail(error)
+        raise
+    await run.end()
 
 
 def not_a_member(given: object) -> str:
@@ -185,11 +228,6 @@ def not_a_member(given: object) -> str:
             "before or after the model belong around the whole ChatFailover"
         )
     return f"a link of the chain is a model string or a LangChain chat model, got {name}"
-
-
-def _is_chain(llm: BaseChatModel) -> bool:
-    """Whether it is a `ChatFailover` itself (whose class cannot be imported here)."""
-    return hasattr(llm, "own_engine")
 
 
 def _configured(llm: BaseChatModel, config: RunnableConfig) -> BaseChatModel:

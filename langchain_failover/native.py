@@ -8,10 +8,10 @@ here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from langchain_failover.messages import convert, is_ours
 from langchain_failover.outgoing import to_langchain
@@ -19,12 +19,13 @@ from langchain_failover.runs import ParentRun
 from shared_core.history import prepare
 from shared_core.messages import Message
 from shared_core.providers.base import Vendor
+from shared_core.records import record
 from shared_core.request import BuiltinTool, LLMRequest, Tool
 
 __all__ = ["Native", "converted"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Native:
     """What the caller gave.
 
@@ -34,7 +35,8 @@ class Native:
         strict: Whether arguments must follow the tools' schemas.
         options: Keywords of the call that are no settings of ours.
         parent: The run under which attempts appear.
-        is_collected: The answer is shown when it is whole; the member streams it all the same.
+        is_collected: The answer is shown when it is whole.
+        is_watched: Its pace is to be watched, which only a stream shows.
     """
 
     originals: Mapping[int, BaseMessage] = field(default_factory=dict)
@@ -43,6 +45,7 @@ class Native:
     options: Mapping[str, Any] = field(default_factory=dict)
     parent: ParentRun = field(default_factory=ParentRun)
     is_collected: bool = False
+    is_watched: bool = False
 
     @classmethod
     def of(cls, request: LLMRequest) -> Native:
@@ -58,6 +61,8 @@ class Native:
             providers: What the member's integration writes into `model_provider`.
             model: The model's name.
         """
+        if (plain := self._question(request)) is not None:
+            return plain
         found: list[BaseMessage] = []
         for turn in prepare(request.messages, vendor, model=model):
             original = self.originals.get(id(turn))
@@ -66,6 +71,22 @@ class Native:
             else:
                 found.extend(to_langchain(turn, vendor))
         return found
+
+    def _question(self, request: LLMRequest) -> list[BaseMessage] | None:
+        """The conversation, if it is but a user's text, behind the system's perhaps: valid for everyone as it is."""
+        turns = request.messages
+        if len(turns) > 2:
+            return None
+        found: list[BaseMessage] = []
+        for place, turn in enumerate(turns, start=1):
+            original = self.originals.get(id(turn))
+            # The exact class: `isinstance` asks pydantic, and takes longer than all that this is to spare.
+            if type(original) is not (HumanMessage if place == len(turns) else SystemMessage):
+                return None
+            if type(original.content) is not str or not original.content.strip():
+                return None
+            found.append(original)
+        return found or None
 
     def tools_for(self, request: LLMRequest, vendor: Vendor) -> list[Any]:
         """The tools that a member gets, as the caller gave them; those that another provider runs are left out."""

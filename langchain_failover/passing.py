@@ -19,14 +19,14 @@ from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from shared_core.events import End, MemberChunk, StreamEvent
 from shared_core.report import Report
 
-__all__ = ["as_chunk", "is_last", "keep_newest_metadata", "last_chunk", "member_result"]
+__all__ = ["as_chunk", "is_last", "keep_newest_metadata", "last_chunk", "member_result", "with_metadata"]
 
 
-def as_chunk(generation: ChatGeneration) -> ChatGenerationChunk:
+def as_chunk(piece: ChatGenerationChunk | ChatResult) -> ChatGenerationChunk:
     """A piece of an answer as it is; a whole answer, of a model that does not stream, as one piece."""
-    if isinstance(generation, ChatGenerationChunk):
-        return generation
-    message = generation.message
+    if isinstance(piece, ChatGenerationChunk):
+        return piece
+    message = with_metadata(piece).message
     found: dict[str, Any] = {}
     if isinstance(message, AIMessage):
         calls = [
@@ -47,6 +47,15 @@ def as_chunk(generation: ChatGeneration) -> ChatGenerationChunk:
         **found,
     )
     return ChatGenerationChunk(message=chunk)
+
+
+def with_metadata(result: ChatResult) -> ChatGeneration:
+    """The answer of a result, with its metadata where LangChain's `invoke` puts it."""
+    generation = result.generations[0]
+    output = (result.llm_output or {}) if len(result.generations) == 1 else {}
+    told = {**output, **(generation.generation_info or {}), **generation.message.response_metadata}
+    message = generation.message.model_copy(update={"response_metadata": told})
+    return ChatGeneration(message=message, generation_info=generation.generation_info)
 
 
 def is_last(chunk: ChatGenerationChunk) -> bool:
@@ -76,19 +85,26 @@ def _closing_chunk(before: ChatGenerationChunk | None) -> ChatGenerationChunk:
 
 def member_result(events: Sequence[StreamEvent]) -> ChatResult | None:
     """A whole answer of a member; None if it was not a member that answered."""
-    generations = [event.chunk for event in events if isinstance(event, MemberChunk)]
+    pieces = [event.chunk for event in events if isinstance(event, MemberChunk)]
     end = events[-1]
-    if not generations or not isinstance(end, End):
+    if not pieces or not isinstance(end, End):
         return None
-    if len(generations) == 1 and not isinstance(generations[0], ChatGenerationChunk):
-        message = _trailed(generations[0].message, end.report)
-        return ChatResult(generations=[ChatGeneration(message=message)])
-    merged = merge_chat_generation_chunks([as_chunk(generation) for generation in generations])
+    if len(pieces) == 1 and isinstance(whole := pieces[0], ChatResult):
+        return _trailed_result(whole, end.report)
+    merged = merge_chat_generation_chunks([as_chunk(piece) for piece in pieces])
     if merged is None:
         return None
     closed = merged if is_last(merged) else merged + _closing_chunk(merged)
     message = _trailed(message_chunk_to_message(closed.message), end.report)
     return ChatResult(generations=[ChatGeneration(message=message, generation_info=merged.generation_info)])
+
+
+def _trailed_result(whole: ChatResult, report: Report) -> ChatResult:
+    """The answer of a member that was asked whole; what `invoke` makes of its metadata is LangChain's to do."""
+    generation, *others = whole.generations
+    # Copies, since what pydantic has checked once need not be checked again.
+    made = generation.model_copy(update={"message": _trailed(generation.message, report)})
+    return whole.model_copy(update={"generations": [made], "llm_output": None if others else whole.llm_output})
 
 
 def _trailed(message: BaseMessage, report: Report) -> Any:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import UsageMetadata, add_usage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from shared_core.events import Finish, FinishReason, MemberChunk, Usage
 
@@ -19,6 +19,9 @@ __all__ = ["Reading"]
 
 _FINISH_NAMES = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 """OpenAI and most others, Anthropic, Bedrock, Ollama."""
+
+_ENDINGS = frozenset({*_FINISH_NAMES, "status", "prompt_feedback"})
+"""All keys of metadata that may say how an answer ended."""
 
 _FINISHES: dict[str, FinishReason] = {
     "stop": "stop",
@@ -66,31 +69,51 @@ _KEPT_CONTENT = ("reasoning_content", "refusal", "reasoning", "function_call", "
 
 
 class Reading:
-    """Reads the chunks of one answer, in order."""
+    """Reads the chunks of one answer, in order.
 
-    __slots__ = ("_usage",)
+    Args:
+        tells_finish: The member always says how an answer ended.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_tells_finish", "_usage")
+
+    def __init__(self, *, tells_finish: bool = False) -> None:
+        self._tells_finish = tells_finish
         self._usage: UsageMetadata | None = None
 
-    def of(self, generation: ChatGeneration) -> MemberChunk:
-        """One chunk, or a whole answer, as the engine sees it."""
+    def of(self, chunk: ChatGenerationChunk) -> MemberChunk:
+        """One chunk as the engine sees it."""
+        return self._read(chunk, chunk)
+
+    def whole(self, result: ChatResult) -> MemberChunk:
+        """A whole answer as the engine sees it."""
+        read = self._read(result, result.generations[0])
+        if read.finish is None:
+            # Nothing of a whole answer can be missing, unless its maker always says how it ended.
+            read.finish = _finish(result.llm_output) or (None if self._tells_finish else Finish("other", ""))
+        return read
+
+    def _read(self, piece: object, generation: ChatGeneration) -> MemberChunk:
         message = generation.message
         content = message.content
-        text, has_content, has_call = (
-            (content, bool(content), False) if isinstance(content, str) else _read_blocks(content)
-        )
+        if isinstance(content, str):
+            text, has_content, has_call = content, content != "", False
+        else:
+            text, has_content, has_call = _read_blocks(content)
         usage = None
-        if isinstance(message, AIMessage):
+        # The exact class first: `isinstance` asks pydantic, which takes as long as all the rest.
+        if type(message) is AIMessageChunk:
+            has_call = has_call or bool(message.tool_call_chunks or message.tool_calls)
+            if message.usage_metadata is not None:
+                usage = self._added(message.usage_metadata)
+        elif isinstance(message, AIMessage):
             has_call = has_call or bool(getattr(message, "tool_call_chunks", None) or message.tool_calls)
             if message.usage_metadata is not None:
                 usage = self._added(message.usage_metadata)
         if message.additional_kwargs and not has_content:
             has_content = any(message.additional_kwargs.get(name) for name in _KEPT_CONTENT)
         finish = _finish(generation.generation_info) or _finish(message.response_metadata)
-        if finish is None and not isinstance(generation, ChatGenerationChunk):
-            finish = Finish("other", "")  # nothing of a whole answer can be missing
-        return MemberChunk(generation, text, has_content or has_call, has_call, finish, usage)
+        return MemberChunk(piece, text, has_content or has_call, has_call, finish, usage)
 
     def _added(self, more: UsageMetadata) -> Usage:
         """LangChain's chunks tell what is new, the engine's events what it is by now."""
@@ -132,7 +155,7 @@ def _read_blocks(content: list[str | dict[Any, Any]]) -> tuple[str, bool, bool]:
 
 
 def _finish(metadata: Mapping[str, Any] | None) -> Finish | None:
-    if not metadata:
+    if not metadata or _ENDINGS.isdisjoint(metadata):
         return None
     for name in _FINISH_NAMES:
         raw = metadata.get(name)

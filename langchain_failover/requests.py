@@ -7,7 +7,6 @@ provider's own API and goes into the request's body, as in `ChatOpenAI`; nothing
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -19,6 +18,7 @@ from langchain_failover.settings import POLICY_SETTINGS, FailoverSettings, under
 from langchain_failover.tools import to_tool, to_tool_choice
 from shared_core.errors import ConfigurationError
 from shared_core.policy import FailoverPolicy
+from shared_core.records import record
 from shared_core.request import LLMRequest
 
 __all__ = ["Call", "prepare"]
@@ -38,8 +38,11 @@ _SAMPLING = (
 _LANGCHAIN_OWN = frozenset({"stream", "stream_usage", "ls_structured_output_format", "structured_output_format"})
 """Keywords that steer LangChain and mean nothing to a provider: usage always comes, streams always stream."""
 
+_WATCHING = ("first_token_timeout", "idle_timeout", "hedge_after")
+"""Settings that look at the pace of an answer. Whoever sets one wants a stream, which alone has a pace."""
 
-@dataclass(frozen=True, slots=True)
+
+@record(frozen=True, slots=True)
 class Call:
     """A request, and the policy to make it under; None for the manager's own."""
 
@@ -95,7 +98,15 @@ def prepare(
         messages=turns,
         model=model,
         fallback_models=(*fallbacks, *settings.names[1:]),
-        native=Native(originals, raw_tools, strict, given, parent or ParentRun(), is_collected),
+        native=Native(
+            originals,
+            raw_tools,
+            strict,
+            given,
+            parent or ParentRun(),
+            is_collected,
+            is_watched=is_collected and _is_watched(settings, policy),
+        ),
         stop=_names(stop),
         extra_headers={**settings.extra_headers, **headers},
         extra_body={**settings.extra_body, **given, **body},
@@ -103,6 +114,13 @@ def prepare(
         **tools,
     )
     return Call(request, policy)
+
+
+def _is_watched(settings: FailoverSettings, policy: FailoverPolicy | None) -> bool:
+    held = policy or (None if settings.manager is None else settings.manager.policy)
+    return held is not None and any(
+        name in held.model_fields_set and getattr(held, name) is not None for name in _WATCHING
+    )
 
 
 def _first(value: Any, default: Any) -> Any:

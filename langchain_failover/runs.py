@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Self
 from uuid import UUID
 
@@ -30,21 +30,23 @@ from langchain_core.callbacks import (
 )
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.utils.uuid import uuid7
 
+from langchain_failover.passing import with_metadata
 from shared_core.hooks import Hooks, Notice
+from shared_core.records import record
 
-__all__ = ["RUN", "AsyncChildRun", "Audience", "ChildRun", "ParentRun", "is_heard", "under_config"]
+__all__ = ["RUN", "AsyncChildRun", "Audience", "ChildRun", "ParentRun", "hears_tokens", "is_heard", "under_config"]
 
 RUN = "failover_parent_run"
 """Keyword that carries a `ParentRun` through LangChain's own methods to ours."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Audience:
     """Who hears the custom events of a run, and what they are told of the run."""
 
@@ -58,7 +60,7 @@ class Audience:
         return cls([handler for handler in run.handlers if _hears_events(handler)], run.tags, run.metadata)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ParentRun:
     """The run of a call: under which attempts appear, and who is told of them, and of its custom events."""
 
@@ -113,9 +115,11 @@ def under_config(
     made = ensure_config(config)
     kind = AsyncCallbackManager if is_async else CallbackManager
     manager: BaseCallbackManager = kind.configure(made.get("callbacks"))
+    tags, metadata = made.get("tags") or [], made.get("metadata") or {}
+    if not (manager.handlers or llm.callbacks):
+        return made, ParentRun((), made.get("run_id"), tags, metadata)  # nobody will hear of the run
     run_id = made.get("run_id") or uuid7()
     made = {**made, "callbacks": manager, "run_id": run_id}
-    tags, metadata = made.get("tags") or [], made.get("metadata") or {}
     params = llm._get_ls_params_with_defaults(**kwargs)  # noqa: SLF001  # as `stream` does
     own: BaseCallbackManager = kind.configure(
         manager,
@@ -132,6 +136,26 @@ def is_heard(llm: BaseChatModel, config: RunnableConfig | None) -> bool:
     """Whether a call of `stream` may have handlers: the model's, the call's, or those of the run that it is part of."""
     outer = var_child_runnable_config.get()
     return bool(llm.callbacks or (config and config.get("callbacks")) or (outer and outer.get("callbacks")))
+
+
+def hears_tokens(llm: BaseChatModel) -> bool:
+    """Whether a model's own handlers are told of single tokens, for which it must stream. A trace needs none."""
+    return bool(llm.callbacks) and any(_hears_tokens(handler) for handler in _own_handlers(llm))
+
+
+def _own_handlers(llm: BaseChatModel) -> list[BaseCallbackHandler]:
+    own = llm.callbacks
+    return list(own.handlers if isinstance(own, BaseCallbackManager) else own or ())
+
+
+def _hears_tokens(handler: BaseCallbackHandler) -> bool:
+    if hasattr(handler, "tap_output_iter"):
+        return True
+    return not _is_tracer(handler) and type(handler).on_llm_new_token not in _NO_TOKENS
+
+
+_NO_TOKENS = (BaseCallbackHandler.on_llm_new_token, AsyncCallbackHandler.on_llm_new_token)
+"""What LangChain's own classes do with a token: nothing."""
 
 
 def _hears_events(handler: BaseCallbackHandler) -> bool:
@@ -162,13 +186,9 @@ class _Child:
         self._name = name
         self._stop = stop
         self._kwargs = kwargs
-        own = llm.callbacks
-        self._handlers = (
-            list(parent.handlers),
-            list(own.handlers if isinstance(own, BaseCallbackManager) else own or ()),
-        )
+        self._handlers = (list(parent.handlers), _own_handlers(llm))
         self._seen: list[ChatGenerationChunk] = []
-        self._whole: ChatGeneration | None = None
+        self._whole: ChatResult | None = None
 
     @classmethod
     def heard(
@@ -196,20 +216,29 @@ class _Child:
         told = {"invocation_params": params, "options": options, "name": self._name, "run_id": self.run_id}
         return {"serialized": self._llm._serialized, **told}  # noqa: SLF001  # as `stream` does
 
-    def _see(self, generation: ChatGeneration) -> None:
-        if isinstance(generation, ChatGenerationChunk):
-            self._seen.append(generation)
+    def _see(self, piece: ChatGenerationChunk | ChatResult) -> None:
+        if isinstance(piece, ChatGenerationChunk):
+            self._seen.append(piece)
         else:
-            self._whole = generation
+            self._whole = piece
 
     def _results(self) -> tuple[LLMResult, LLMResult]:
         """The answer so far, without usage for inherited handlers and with it for the member's own."""
-        found: ChatGeneration | None = self._whole or merge_chat_generation_chunks(self._seen)
+        if self._whole is not None:
+            found: ChatGeneration | None = with_metadata(self._whole)
+            output = self._whole.llm_output
+        else:
+            found, output = merge_chat_generation_chunks(self._seen), None
         if found is None:
             return LLMResult(generations=[[]]), LLMResult(generations=[[]])
-        message = found.message.model_copy(update={"usage_metadata": None})
+        metadata = {name: value for name, value in found.message.response_metadata.items() if name not in _COUNTS}
+        message = found.message.model_copy(update={"usage_metadata": None, "response_metadata": metadata})
         quiet = ChatGeneration(message=message, generation_info=found.generation_info)
-        return LLMResult(generations=[[quiet]]), LLMResult(generations=[[found]])
+        return LLMResult(generations=[[quiet]]), LLMResult(generations=[[found]], llm_output=output)
+
+
+_COUNTS = frozenset({"token_usage", "usage", "usage_metadata"})
+"""Where integrations put the tokens of a whole answer beside its `usage_metadata`."""
 
 
 class ChildRun(_Child):
@@ -222,11 +251,11 @@ class ChildRun(_Child):
             manager.on_chat_model_start(messages=[messages], **told)[0] for manager in self._managers(CallbackManager)
         ]
 
-    def see(self, generation: ChatGeneration) -> None:
+    def see(self, piece: ChatGenerationChunk | ChatResult) -> None:
         """A piece of the answer, or all of it, has come."""
-        self._see(generation)
-        if self._handlers[1] and isinstance(generation, ChatGenerationChunk):
-            self._runs[1].on_llm_new_token(generation.text, chunk=generation)
+        self._see(piece)
+        if self._handlers[1] and isinstance(piece, ChatGenerationChunk):
+            self._runs[1].on_llm_new_token(piece.text, chunk=piece)
 
     def end(self) -> None:
         """The answer is whole."""
@@ -250,11 +279,11 @@ class AsyncChildRun(_Child):
             for manager in self._managers(AsyncCallbackManager)
         ]
 
-    async def see(self, generation: ChatGeneration) -> None:
+    async def see(self, piece: ChatGenerationChunk | ChatResult) -> None:
         """A piece of the answer, or all of it, has come."""
-        self._see(generation)
-        if self._handlers[1] and isinstance(generation, ChatGenerationChunk):
-            await self._runs[1].on_llm_new_token(generation.text, chunk=generation)
+        self._see(piece)
+        if self._handlers[1] and isinstance(piece, ChatGenerationChunk):
+            await self._runs[1].on_llm_new_token(piece.text, chunk=piece)
 
     async def end(self) -> None:
         """The answer is whole."""

@@ -92,7 +92,8 @@ def to_core(messages: Iterable[ChatMessage]) -> tuple[Message, ...]:
         ConfigurationError: Something is not a `ChatMessage`, or a block cannot be sent anywhere.
         OSError: A file that a block names cannot be read.
     """
-    if isinstance(messages, str):  # an empty one would be a conversation without messages
+    given: object = messages
+    if isinstance(given, str):  # an empty one would be a conversation without messages
         raise ConfigurationError("expected a list of ChatMessage, got a string; a prompt is for complete()")
     return tuple(_message(message) for message in messages)
 

@@ -39,6 +39,7 @@ from shared_core.errors import ErrorKind
         ("max_tokens must be less than 2", 1),
         ("maxOutputTokens: 8193 is not less or equal to 8192", 8_192),
         ("max_tokens (30000) > 8192", 8_192),
+        ("You asked for 4096, but can only afford 222", 222),
         ("max_tokens: 30000 > 8192, whatever the limit of 200000 tokens is for", 8_192),
         ("max_tokens must be less than 1", None),
         ("max_tokens参数非法", None),

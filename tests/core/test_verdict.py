@@ -145,6 +145,17 @@ def test_a_profile_cools_as_a_whole_or_for_a_model() -> None:
         assert judge_profile(target, MAIN, memory, 0, ME) == told
 
 
+def test_a_profile_cools_as_a_whole_though_it_is_free_for_a_model() -> None:
+    """Or the other way round."""
+    whole, part = Scoped("a", "main"), Scoped("a", "main", "x")
+    for longer, shorter, what in ((whole, part, "profile main"), (part, whole, "profile main for x")):
+        memory = fresh()
+        cool(memory, longer, 30, fingerprint="f1")
+        cool(memory, shorter, 5, fingerprint="f1")
+        verdict = judge_profile(link("a/x", MAIN), MAIN, memory, 10, ME)
+        assert verdict == Verdict(f"{what} is cooling for 20.0 s after rate_limit", 30, K.RATE_LIMIT)
+
+
 def test_a_profile_of_another_model_provider_or_key_is_free() -> None:
     """Nothing is held against them."""
     memory = fresh()

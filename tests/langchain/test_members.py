@@ -233,6 +233,7 @@ def test_a_members_answer_is_its_own(sim: Simulator, member: Make, ask: Any) -> 
 
 BEFORE_CONTENT = ["503", "reset", "empty", "error_event@0", "openai.rate_limit", "openai.invalid_key", "truncated@0"]
 AFTER_CONTENT = ["cut@2", "truncated@2", "error_event@2"]
+IN_THE_MIDDLE = ["cut@1", "truncated@1", "error_event@1"]
 
 
 @every_way
@@ -265,16 +266,23 @@ def test_a_string_stands_in_for_a_member(sim: Simulator, anthropic: Make, ask: A
 
 
 @collected
-@pytest.mark.parametrize("fault", AFTER_CONTENT)
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        *(({"streaming": True}, fault) for fault in AFTER_CONTENT),
+        *(({}, fault) for fault in IN_THE_MIDDLE),
+    ],
+)
 def test_a_half_answer_that_nobody_saw_is_asked_for_elsewhere(
-    sim: Simulator, member: Make, ask: Any, fault: str
+    sim: Simulator, member: Make, ask: Any, settings: Any, fault: str
 ) -> None:
-    """A member's truncation is seen by the missing finish reason in its metadata."""
+    """A streamed one is seen by the missing finish reason in its metadata, a whole one by the rest of its JSON."""
     sim.script("first", fault)
     sim.script("second", ANSWER)
-    message = ask(chain_of(member(), fallbacks=[member("second")], max_retries=0), "x")
+    message = ask(chain_of(member(**settings), fallbacks=[member("second")], max_retries=0), "x")
     assert message.text == "The sky is blue."
-    assert message.response_metadata["failover"]["trail"][0]["outcome"] == "failed"
+    failed = message.response_metadata["failover"]["trail"][0]
+    assert (failed["outcome"], failed["kind"]) == ("failed", "transient")
 
 
 @streamed
@@ -690,9 +698,11 @@ def test_what_is_bound_to_a_member_holds(sim: Simulator, openai: Make) -> None:
 
 
 def test_a_whole_answer_has_its_tokens(sim: Simulator, openai: Make) -> None:
-    """`ChatOpenAI` tells them of a stream only if asked to, and `invoke` streams here."""
+    """`ChatOpenAI` tells them of a stream only if asked to."""
     assert chain_of(openai()).invoke("x").usage_metadata["output_tokens"] > 0
-    quiet = chain_of(openai(stream_usage=False)).invoke("x")
+    assert chain_of(openai(stream_usage=False)).invoke("x").usage_metadata["output_tokens"] > 0
+    assert chain_of(openai(streaming=True)).invoke("x").usage_metadata["output_tokens"] > 0
+    quiet = chain_of(openai(streaming=True, stream_usage=False)).invoke("x")
     assert quiet.usage_metadata is None
 
 

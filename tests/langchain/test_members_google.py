@@ -104,6 +104,14 @@ def test_its_failures_are_judged(
     assert len(sim.requests) == 1
 
 
+def told(ask: Any, answer: Any) -> Fault:
+    """An answer of the API in its own words: as a stream's only event, or whole."""
+    text = json.dumps(answer)
+    if ask is invoke:
+        return Fault.status(200, text, {"content-type": "application/json"})
+    return Fault.status(200, f"data: {text}\n\n", {"content-type": "text/event-stream"})
+
+
 BLOCKED = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 4}}
 
 
@@ -113,10 +121,7 @@ BLOCKED = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetada
     [
         (Reply("", chunks=(), finish="content_filter"), "SAFETY"),
         (Reply("", chunks=(), finish="IMAGE_PROHIBITED_CONTENT"), "IMAGE_PROHIBITED_CONTENT"),
-        (
-            Fault.status(200, f"data: {json.dumps(BLOCKED)}\n\n", {"content-type": "text/event-stream"}),
-            "PROHIBITED_CONTENT",
-        ),
+        (BLOCKED, "PROHIBITED_CONTENT"),
     ],
     ids=["answer", "image", "prompt"],
 )
@@ -124,7 +129,7 @@ def test_what_its_policy_blocks_is_not_asked_elsewhere(
     sim: Simulator, chain: Chain, ask: Any, behaviour: Any, code: str
 ) -> None:
     """Of an answer or of a prompt, which it tells without an answer."""
-    sim.script("first", behaviour)
+    sim.script("first", told(ask, behaviour) if behaviour is BLOCKED else behaviour)
     with pytest.raises(RequestRejectedError) as caught:
         ask(chain(fallbacks=["openai/second"]), "x")
     assert (caught.value.kind, caught.value.errors[0].code) == ("content_filter", code)
@@ -242,12 +247,13 @@ def test_other_parts_are_left_as_they_are() -> None:
     assert to_part({"type": "function_call_signature", "signature": "c2ln"}) is None
 
 
-def test_a_signed_answer_without_text_is_an_answer(sim: Simulator, chain: Chain) -> None:
+@pytest.mark.parametrize("ask", [invoke, stream])
+def test_a_signed_answer_without_text_is_an_answer(sim: Simulator, chain: Chain, ask: Any) -> None:
     """Google signs an empty part behind a text; here nothing came before it."""
     part = {"text": "", "thoughtSignature": "c2lnbg=="}
     event = {"candidates": [{"content": {"parts": [part]}, "finishReason": "STOP"}], "modelVersion": "gemini-3-pro"}
-    body = f"data: {json.dumps(event)}\n\n"
-    sim.script("first", Fault.status(200, body, {"content-type": "text/event-stream"}))
+    sim.script("first", told(ask, event))
     history: list[BaseMessage] = [HumanMessage("x")]
-    answer = chain().invoke(history)
-    assert answer.content == [{"type": "text", "text": "", "extras": {"signature": "c2lnbg=="}, "index": 0}]
+    answer = ask(chain(), history)
+    place = {"index": 0} if ask is stream else {}
+    assert answer.content == [{"type": "text", "text": "", "extras": {"signature": "c2lnbg=="}, **place}]

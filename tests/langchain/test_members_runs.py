@@ -31,6 +31,9 @@ class Speaker(BaseChatModel):
         return "speaker"
 
     def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        for word in self.words:
+            if isinstance(word, Exception):
+                raise word
         message = AIMessage("".join(self.words), usage_metadata=USAGE, response_metadata={"model_name": self.model})
         return ChatResult(generations=[ChatGeneration(message=message)])
 
