@@ -38,8 +38,8 @@ _SAMPLING = (
 _LANGCHAIN_OWN = frozenset({"stream", "stream_usage", "ls_structured_output_format", "structured_output_format"})
 """Keywords that steer LangChain and mean nothing to a provider: usage always comes, streams always stream."""
 
-_WATCHING = ("first_token_timeout", "idle_timeout", "hedge_after")
-"""Settings that look at the pace of an answer. Whoever sets one wants a stream, which alone has a pace."""
+_WATCHING = ("first_token_timeout", "idle_timeout", "hedge_after", "deadline")
+"""Settings that look at the pace of an answer, or share out a time by it. Only a stream has a pace."""
 
 
 @record(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Link:
         profiles: Profiles in the order in which they are tried.
         unavailable: Why it cannot be asked at all, if it cannot.
         thinks_silently: It may take long before its first token.
+        answers_whole: It says nothing before it has said all.
         window: Context window in tokens, if known.
         is_part: It has some of its model's profiles only, so that their failing says little of the model.
         name: Canonical model string.
@@ -51,6 +52,7 @@ class Link:
     profiles: tuple[Profile, ...] = (Profile("default"),)
     unavailable: str | None = None
     thinks_silently: bool = False
+    answers_whole: bool = False
     window: int | None = None
     is_part: bool = False
     # A link is made once and asked for these by every call.

@@ -244,13 +244,14 @@ class FailoverManager:
             return Link(known.provider, known.model, unavailable=reason)
         link = known.link
         if link is None or link.profiles is not found:
-            link = Link(known.provider, known.model, found, None, known.thinks_silently, known.window)
+            silent, window = known.thinks_silently, known.window
+            link = Link(known.provider, known.model, found, thinks_silently=silent, window=window)
             known.link = link
-        if known.vendor is None and self._is_silent(known.provider, request):
-            return replace(link, thinks_silently=True)
+        if known.vendor is None and self._answers_whole(known.provider, request):
+            return replace(link, answers_whole=True)
         return link
 
-    def _is_silent(self, provider: str, request: LLMRequest) -> bool:
+    def _answers_whole(self, provider: str, request: LLMRequest) -> bool:
         """Whether it is a member that says nothing before it has said all."""
         member = self.registry.member(provider)
         if member is None:

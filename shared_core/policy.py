@@ -134,6 +134,8 @@ class FailoverPolicy(_Settings):
         connect_timeout: Longest time for TCP and TLS. Three SYN retransmissions fit into 10 s.
         first_token_timeout: Longest time from sending until the first content.
         silent_first_token_timeout: The same for models known to think in silence.
+        whole_timeout: The same for members that answer in one piece, and so are silent for as long as their answer is.
+            The SDKs of OpenAI and Anthropic wait as long for one.
         last_first_token_timeout: The same for the last target left: a late answer beats none.
         idle_timeout: Longest time between two pieces of content. Keepalives do not count.
         linger: Longest time that a finished stream is read on, for usage and so that its connection can be reused.
@@ -168,6 +170,7 @@ class FailoverPolicy(_Settings):
     connect_timeout: PositiveSeconds = 10.0
     first_token_timeout: PositiveSeconds = 30.0
     silent_first_token_timeout: PositiveSeconds = 120.0
+    whole_timeout: PositiveSeconds = 600.0
     last_first_token_timeout: PositiveSeconds = 120.0
     idle_timeout: PositiveSeconds = 30.0
     linger: Seconds = 1.0

@@ -195,12 +195,15 @@ class Walk:
         max_tokens = self._mending.max_tokens(learnt)
         left = self._cursor.count_ahead(now)
         granted = policy.silent_first_token_timeout if link.thinks_silently else policy.first_token_timeout
+        fair = granted * FAIR_TRY
+        if link.answers_whole:
+            granted, fair = policy.whole_timeout, policy.silent_first_token_timeout * FAIR_TRY
         first = granted if left else max(granted, policy.last_first_token_timeout)
         is_cut = False
         if self._deadline is not None:
             # Each target left gets a fair share of the time, and the last one all that remains.
             share = (self._deadline - now) / (left + 1)
-            is_cut = share < granted * FAIR_TRY
+            is_cut = share < fair
             first = min(first, share)
         # A permit must outlive a slow answer, and lapse if its caller vanishes.
         is_probe = self._take_permits(target, now, lease=first + policy.connect_timeout)

@@ -43,6 +43,7 @@ def test_defaults() -> None:
     assert (policy.patience, policy.quick_failure) == (2.5, 10)
     assert (policy.connect_timeout, policy.first_token_timeout, policy.idle_timeout) == (10, 30, 30)
     assert (policy.silent_first_token_timeout, policy.last_first_token_timeout) == (120, 120)
+    assert policy.whole_timeout == 600
     assert (policy.min_cooldown, policy.max_cooldown, policy.balance_cooldown) == (5, 300, 900)
     assert (policy.failure_memory, policy.max_model_cooldown, policy.deadline) == (300, 3600, None)
     assert (policy.retry_budget, policy.retry_reserve, policy.fail_fast) == (0.2, 10, False)

@@ -432,6 +432,19 @@ def test_timeouts_without_a_deadline() -> None:
     assert not any(attempt.is_cut for attempt in call.attempts)
 
 
+def test_an_answer_in_one_piece_has_a_time_of_its_own() -> None:
+    """However long the other timers are; a share of a deadline is a fair try as it is for silent thinkers."""
+    whole = link("a/x", answers_whole=True, thinks_silently=True)
+    call = World().call(whole, "b/y").begin()
+    assert (call.attempt.first_token_timeout, call.attempt.is_cut) == (600.0, False)
+    call = World(whole_timeout=90).call(whole).begin()
+    assert call.attempt.first_token_timeout == 120.0  # the last one left is given longer
+    call = World(deadline=80).call(whole, "b/y").begin()
+    assert (call.attempt.first_token_timeout, call.attempt.is_cut) == (40.0, False)
+    call = World(deadline=79).call(whole, "b/y").begin()
+    assert call.attempt.is_cut
+
+
 def test_a_long_first_token_timeout_is_not_shortened_for_the_last() -> None:
     """The last target is given longer, never less."""
     assert World(first_token_timeout=500).call("a/x").begin().attempt.first_token_timeout == 500

@@ -379,8 +379,8 @@ class Choosy(Plain):
         (Plain(), {"first_token_timeout": 20}, "stream"),
         (Plain(), {"idle_timeout": 20}, "stream"),
         (Plain(), {"hedge_after": 20}, "stream"),
-        (Plain(), {"deadline": 20}, "whole"),
-        (Plain(), {"policy": FailoverPolicy(silent_first_token_timeout=60)}, "whole"),
+        (Plain(), {"deadline": 20}, "stream"),
+        (Plain(), {"policy": FailoverPolicy(whole_timeout=60)}, "whole"),
         (Plain(), {"policy": FailoverPolicy(first_token_timeout=30)}, "stream"),
         (Plain(), {"manager": FailoverManager(policy=FailoverPolicy(hedge_after=30))}, "stream"),
         (Plain(), {"manager": FailoverManager(policy=FailoverPolicy(hedge_after=None))}, "whole"),
@@ -434,11 +434,11 @@ class Slow(Plain):
         return super()._generate(*args, **kwargs)
 
 
-def test_a_long_answer_has_the_time_of_one_that_is_thought_about(ask: Make) -> None:
+def test_a_long_answer_has_a_time_of_its_own(ask: Make) -> None:
     """It is silent until it is whole; but who is silent for longer than that is left."""
     chain = ChatFailover(Slow(), fallbacks=[Plain()], max_retries=0)
-    assert chain.chain[0].thinks_silently is False  # what is asked decides
-    policy = FailoverPolicy(silent_first_token_timeout=0.05, transient_backoffs=())
+    assert chain.chain[0].answers_whole is False  # what is asked decides
+    policy = FailoverPolicy(whole_timeout=0.05, transient_backoffs=())
     assert [step["outcome"] for step in trail(ask(chain))] == ["succeeded"]
     failed, answered = trail(ask(ChatFailover(Slow(), fallbacks=[Plain()], policy=policy)))
     assert (failed["code"], answered["outcome"]) == ("first_token_timeout", "succeeded")
@@ -490,7 +490,7 @@ def test_a_silent_member_is_left_with_its_thread(sim: Simulator, make: Make) -> 
     """Its socket is shut under the read, so that the thread ends long before its client would give up."""
     sim.script("first", Reply("Late.", delay_headers=60))
     sim.script("second", Reply("Whole."))
-    policy = FailoverPolicy(silent_first_token_timeout=0.1, transient_backoffs=())
+    policy = FailoverPolicy(whole_timeout=0.1, transient_backoffs=())
     message = ChatFailover(make(), fallbacks=[make(model="second")], policy=policy).invoke("x")
     assert message.text == "Whole."
     for thread in threading.enumerate():

@@ -29,6 +29,7 @@ QUICK = FailoverPolicy(
     transient_backoffs=(),
     first_token_timeout=0.3,
     silent_first_token_timeout=0.3,
+    whole_timeout=0.3,
     last_first_token_timeout=0.3,
     idle_timeout=0.3,
 )
@@ -103,10 +104,10 @@ async def test_a_stalled_stream_of_a_member_is_left(
     assert caught.value.errors[-1].code == "idle_timeout"
 
 
-def test_whole_answers_of_members_may_take_as_long_as_silent_models(make_llm: Maker) -> None:
+def test_whole_answers_of_members_have_a_time_of_their_own(make_llm: Maker) -> None:
     """A whole answer comes in silence, so the first-token timeout of streams is too short for it."""
     member = Stuck()
-    policy = FailoverPolicy(transient_backoffs=(), first_token_timeout=0.2, silent_first_token_timeout=20)
+    policy = FailoverPolicy(transient_backoffs=(), first_token_timeout=0.2, whole_timeout=20)
     threading.Timer(0.6, member.let_go).start()
     assert make_llm(member, (FALLBACK,), policy=policy).chat(ask()).message.content == "Too late."
 

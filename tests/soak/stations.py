@@ -148,6 +148,7 @@ def _policy(rng: random.Random, memory: FailoverPolicy) -> FailoverPolicy:
         first_token_timeout=rng.choice((0.4, 1.0)),
         last_first_token_timeout=rng.choice((0.5, 1.5)),
         silent_first_token_timeout=1.5,
+        whole_timeout=1.5,
         idle_timeout=rng.choice((0.4, 0.8)),
         connect_timeout=1.0,
         linger=0.2,
