@@ -10,6 +10,7 @@ task; a forked child has no threads.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -62,7 +63,7 @@ class Worker(threading.Thread):
 _RESTING: list[Worker] = []
 """Threads without a task, the latest last. Lists are taken from and added to in one step."""
 
-if hasattr(os, "register_at_fork"):
+with contextlib.suppress(AttributeError):  # a system on which no process forks
     os.register_at_fork(after_in_child=_RESTING.clear)
 
 
