@@ -21,6 +21,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import RunnableBinding, RunnableParallel, RunnableSequence
 
 from langchain_failover.native import Native
+from langchain_failover.passing import Blocks
 from langchain_failover.runs import RUN, ParentRun, hears_tokens
 from shared_core.errors import ErrorKind, ProviderError
 from shared_core.mending import NOT_ACCEPTED
@@ -340,7 +341,7 @@ _NO_JSON = "Unexpected response type"
 
 
 def _in_blocks(chunks: Iterator[ChatGenerationChunk]) -> Iterator[ChatGenerationChunk]:
-    blocks = _Blocks()
+    blocks = Blocks()
     try:
         for chunk in chunks:
             yield blocks.of(chunk)
@@ -349,7 +350,7 @@ def _in_blocks(chunks: Iterator[ChatGenerationChunk]) -> Iterator[ChatGeneration
 
 
 async def _ain_blocks(chunks: AsyncIterator[ChatGenerationChunk]) -> AsyncIterator[ChatGenerationChunk]:
-    blocks = _Blocks()
+    blocks = Blocks()
     try:
         async for chunk in chunks:
             yield blocks.of(chunk)
@@ -367,23 +368,3 @@ async def aclose(chunks: AsyncIterator[Any]) -> None:
     """The same, async."""
     if hasattr(chunks, "aclose"):
         await chunks.aclose()
-
-
-class _Blocks:
-    """Chunks with standard content blocks, as LangChain's `stream` gives them for `output_version="v1"`."""
-
-    def __init__(self) -> None:
-        self._index = -1
-        self._kind = ""
-
-    def of(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
-        """The same chunk; blocks of one kind in a row share an index."""
-        message = chunk.message
-        blocks: list[Any] = [dict(block) for block in message.content_blocks]
-        for block in blocks:
-            if block["type"] != self._kind:
-                self._kind, self._index = block["type"], self._index + 1
-            block.setdefault("index", self._index)
-        told = {**message.response_metadata, "output_version": "v1"}
-        changed = message.model_copy(update={"content": blocks, "response_metadata": told})
-        return ChatGenerationChunk(message=changed, generation_info=chunk.generation_info)

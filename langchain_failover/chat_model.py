@@ -181,7 +181,7 @@ class ChatFailover(FailoverSettings):
         return self._result(events)
 
     def _result(self, events: Sequence[StreamEvent]) -> ChatResult:
-        return member_result(events) or to_result(Answer.collect(events), self.output_version)
+        return member_result(events, self.output_version) or to_result(Answer.collect(events), self.output_version)
 
     def _stream(
         self,

@@ -19,7 +19,7 @@ from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 from shared_core.events import End, MemberChunk, StreamEvent
 from shared_core.report import Report
 
-__all__ = ["as_chunk", "is_last", "keep_newest_metadata", "last_chunk", "member_result", "with_metadata"]
+__all__ = ["Blocks", "as_chunk", "is_last", "keep_newest_metadata", "last_chunk", "member_result", "with_metadata"]
 
 
 def as_chunk(piece: ChatGenerationChunk | ChatResult) -> ChatGenerationChunk:
@@ -83,15 +83,25 @@ def _closing_chunk(before: ChatGenerationChunk | None) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=AIMessageChunk(content="" if has_text else [], chunk_position="last"))
 
 
-def member_result(events: Sequence[StreamEvent]) -> ChatResult | None:
-    """A whole answer of a member; None if it was not a member that answered."""
+def member_result(events: Sequence[StreamEvent], version: str | None) -> ChatResult | None:
+    """A whole answer of a member; None if it was not a member that answered.
+
+    Args:
+        events: Of the call.
+        version: "v1" for standard content blocks.
+    """
     pieces = [event.chunk for event in events if isinstance(event, MemberChunk)]
     end = events[-1]
     if not pieces or not isinstance(end, End):
         return None
     if len(pieces) == 1 and isinstance(whole := pieces[0], ChatResult):
         return _trailed_result(whole, end.report)
-    merged = merge_chat_generation_chunks([as_chunk(piece) for piece in pieces])
+    chunks = [as_chunk(piece) for piece in pieces]
+    if version == "v1":
+        # Each by itself, as in a stream: LangChain loses text where it reads a merged message of some providers.
+        blocks = Blocks()
+        chunks = [blocks.of(chunk) for chunk in chunks]
+    merged = merge_chat_generation_chunks(chunks)
     if merged is None:
         return None
     closed = merged if is_last(merged) else merged + _closing_chunk(merged)
@@ -137,3 +147,23 @@ def keep_newest_metadata(chunks: Iterable[ChatGenerationChunk], known: Iterable[
         told |= message.response_metadata.keys() | info.keys()
         if has_usage and isinstance(message, AIMessageChunk):
             message.usage_metadata = None
+
+
+class Blocks:
+    """Chunks with standard content blocks, as LangChain's `stream` gives them for `output_version="v1"`."""
+
+    def __init__(self) -> None:
+        self._index = -1
+        self._kind = ""
+
+    def of(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+        """The same chunk; blocks of one kind in a row share an index."""
+        message = chunk.message
+        blocks: list[Any] = [dict(block) for block in message.content_blocks]
+        for block in blocks:
+            if block["type"] != self._kind:
+                self._kind, self._index = block["type"], self._index + 1
+            block.setdefault("index", self._index)
+        told = {**message.response_metadata, "output_version": "v1"}
+        changed = message.model_copy(update={"content": blocks, "response_metadata": told})
+        return ChatGenerationChunk(message=changed, generation_info=chunk.generation_info)

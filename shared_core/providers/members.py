@@ -109,7 +109,10 @@ class MemberProvider:
                 except _WokenError:
                     raise
                 except Exception as error:
-                    raise self._judged(error) from error
+                    judged = self._judged(error)
+                    if judged is error:
+                        raise  # an error that is its own cause is a trap for whoever follows causes
+                    raise judged from error
                 if batch is None:
                     break
                 end.see(batch)
@@ -126,7 +129,10 @@ class MemberProvider:
                 try:
                     chunk = await anext(chunks, None)
                 except Exception as error:
-                    raise self._judged(error) from error
+                    judged = self._judged(error)
+                    if judged is error:
+                        raise  # an error that is its own cause is a trap for whoever follows causes
+                    raise judged from error
                 if chunk is None:
                     break
                 batch = (chunk,)

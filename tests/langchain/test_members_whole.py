@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, Field
 
 from langchain_failover import ChatFailover
-from shared_core.errors import RequestRejectedError
+from shared_core.errors import ChainExhaustedError, RequestRejectedError
 from shared_core.manager import FailoverManager
 from shared_core.policy import FailoverPolicy
 from shared_core.simulator import Fault, Reply, Simulator, ToolCall
@@ -311,6 +312,31 @@ def test_an_empty_answer_without_a_finish_is_broken_as_well(sim: Simulator, make
     sim.script("second", Reply("Whole."))
     message = ask(ChatFailover(make(), fallbacks=[make(model="second")], max_retries=0))
     assert message.text == "Whole."
+
+
+@pytest.mark.parametrize("settings", [{}, {"first_token_timeout": 20}], ids=["whole", "streamed and collected"])
+@pytest.mark.parametrize("version", [None, "v1"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_thoughts_do_not_displace_the_answer(
+    sim: Simulator, make: Make, ask: Make, kind: Any, version: Any, settings: Any
+) -> None:
+    """In either form of the message, however the member is asked."""
+    sim.script("first", Reply(chunks=("The sky", " is", " blue."), reasoning="Let me think."))
+    message = ask(ChatFailover(make(kind), output_version=version, **settings))
+    assert message.text == "The sky is blue."
+    assert ("v1" in str(message.response_metadata.get("output_version"))) is (version == "v1")
+
+
+def test_the_error_of_a_member_is_not_its_own_cause(sim: Simulator, make: Make, ask: Make) -> None:
+    """Whoever follows causes comes to an end, and the error can be sent to another process."""
+    sim.script("first", Fault.html())
+    with pytest.raises(ChainExhaustedError) as caught:
+        ask(ChatFailover(make(), max_retries=0))
+    (error,) = caught.value.errors
+    assert error.code == "truncated"
+    assert isinstance(error.__cause__, ValueError)
+    (copied,) = copy.deepcopy(caught.value).errors
+    assert (copied.code, copied.message) == (error.code, error.message)
 
 
 @pytest.mark.parametrize("kind", [ChatOpenAI, ChatGoogleGenerativeAI])  # Anthropic's API has no such end

@@ -83,6 +83,8 @@ class _Station:
 
     def _langchain(self, rng: random.Random, members: Sequence[Any]) -> _Model:
         policy = _policy(rng, self.manager.policy)
+        if rng.random() < 0.5:
+            policy = _unwatched(policy)
         first, *rest = self._links(rng, members)
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # a model of one's own may retry
             llm = ChatFailover(
@@ -156,6 +158,13 @@ def _policy(rng: random.Random, memory: FailoverPolicy) -> FailoverPolicy:
         transient_backoffs=rng.choice(((), (0.0,), (0.01, 0.05))),
         fail_fast=rng.random() < 0.2,
     )
+
+
+def _unwatched(policy: FailoverPolicy) -> FailoverPolicy:
+    """The same timers as if nobody had set them: LangChain's members are asked whole then, where nothing is shown."""
+    made = policy.replace(hedge_after=None, deadline=None)
+    made.model_fields_set.difference_update(("first_token_timeout", "idle_timeout", "hedge_after", "deadline"))
+    return made
 
 
 class Stations:
