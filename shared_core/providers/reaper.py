@@ -11,6 +11,7 @@ else is looked at again later, less and less often; nothing here raises.
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import sys
 import threading
@@ -72,12 +73,32 @@ _REAPER = _Reaper()
 
 def _shut(thread: threading.Thread) -> None:
     with contextlib.suppress(Exception):  # frames and their locals are other people's
-        frame = sys._current_frames().get(thread.ident or 0)
+        frame = _frame_of(thread)
         # An identity is used again; as long as the thread lives it is its own.
         found = _read_from(frame) if thread.is_alive() else None
         if found is not None:
             # Not `SSLSocket.shutdown`, which takes TLS off under the reader.
             socket.socket.shutdown(found, socket.SHUT_RDWR)
+
+
+_LOOKING = threading.Lock()
+
+
+def _frame_of(thread: threading.Thread) -> FrameType | None:
+    """What `thread` is doing.
+
+    CPython before 3.12 may collect garbage in `sys._current_frames`, and so run anybody's code, while that holds the
+    lock which a thread that begins or ends waits for with the interpreter's own lock in hand: then all threads stand
+    still for ever (python/cpython#106883).
+    """
+    with _LOOKING:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return sys._current_frames().get(thread.ident or 0)
+        finally:
+            if collects:
+                gc.enable()
 
 
 def _read_from(frame: FrameType | None) -> socket.socket | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import os
 import socket
+import sys
 import threading
 import time
 import warnings
@@ -108,6 +110,25 @@ def test_what_a_thread_holds_beside_is_left_alone() -> None:
         assert ends(thread)
         here.sendall(b"y")
         assert there.recv(1) == b"y"
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_nobodys_code_runs_while_frames_are_looked_at(collects: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The garbage collector rests meanwhile, and is as it was afterwards."""
+    seen: list[bool] = []
+
+    def frames() -> dict[int, object]:
+        seen.append(gc.isenabled())
+        return {}
+
+    monkeypatch.setattr(sys, "_current_frames", frames)
+    was = gc.isenabled()
+    try:
+        (gc.enable if collects else gc.disable)()
+        reaper._shut(threading.current_thread())
+        assert (seen, gc.isenabled()) == ([False], collects)
+    finally:
+        (gc.enable if was else gc.disable)()
 
 
 def test_a_thread_that_has_ended_is_nothing_to_do() -> None:
