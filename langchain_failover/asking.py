@@ -332,7 +332,8 @@ def _salvaged(llm: BaseChatModel, error: Exception) -> Any:
         return read(completion)
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) or str(error).startswith(_NO_JSON):
         text = "the answer is no whole JSON document"
-        raise ProviderError(text, kind=ErrorKind.TRANSIENT, code="truncated") from error
+        # Without its cause, which quotes what came, and that may hold a key.
+        raise ProviderError(text, kind=ErrorKind.TRANSIENT, code="truncated") from None
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -327,14 +328,15 @@ def test_thoughts_do_not_displace_the_answer(
     assert ("v1" in str(message.response_metadata.get("output_version"))) is (version == "v1")
 
 
-def test_the_error_of_a_member_is_not_its_own_cause(sim: Simulator, make: Make, ask: Make) -> None:
-    """Whoever follows causes comes to an end, and the error can be sent to another process."""
-    sim.script("first", Fault.html())
+@pytest.mark.parametrize("page", ["<html>Your key {key} is welcome.</html>", '{{"key": "{key}", "id": '])
+def test_what_is_no_answer_stays_out_of_its_error(sim: Simulator, make: Make, ask: Make, page: str) -> None:
+    """What came may hold a key, and an SDK's error quotes it: neither cause nor copy for another process does."""
+    sim.script("first", Fault.status(200, body=page.format(key=KEY)))
     with pytest.raises(ChainExhaustedError) as caught:
         ask(ChatFailover(make(), max_retries=0))
     (error,) = caught.value.errors
-    assert error.code == "truncated"
-    assert isinstance(error.__cause__, ValueError)
+    assert (error.code, error.__cause__) == ("truncated", None)
+    assert KEY.encode() not in pickle.dumps(caught.value)
     (copied,) = copy.deepcopy(caught.value).errors
     assert (copied.code, copied.message) == (error.code, error.message)
 

@@ -325,6 +325,16 @@ def test_members_get_names_of_their_own() -> None:
     assert registry.resolve_model("openai/m") == ("openai", "m")
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_error_of_ours_that_a_member_raises_is_not_its_own_cause(is_async: bool) -> None:
+    """Whoever follows causes must come to an end."""
+    error = ProviderError("half of it", kind=ErrorKind.TRANSIENT, code="truncated")
+    with pytest.raises(ChainExhaustedError) as caught:
+        ask(Scripted(error), is_async=is_async, policy=AT_ONCE)
+    assert caught.value.errors[0] is error
+    assert error.__cause__ is None
+
+
 def test_a_model_string_means_the_member_that_took_its_name() -> None:
     """What a string stood for before the member was there is not remembered: another provider would be asked."""
     manager = FailoverManager(profiles={"openai": {"main": "k"}})
