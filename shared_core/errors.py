@@ -89,7 +89,8 @@ def _is_picklable(error: BaseException | None) -> bool:
     # An SDK's exception often holds a client or a response; only plain ones are worth carrying along.
     values = (*error.args, *vars(error).values())
     is_plain = all(isinstance(value, str | int | float | bool | None) for value in values)
-    if is_plain and "<locals>" not in type(error).__qualname__:
+    # A decoder's error holds the whole document that it could not read, and there may be a key in that.
+    if is_plain and not hasattr(error, "doc") and "<locals>" not in type(error).__qualname__:
         # One that cannot be made from its arguments would fail only where it is unpickled.
         with contextlib.suppress(Exception):
             copy.copy(error)

@@ -41,7 +41,7 @@ def _langchain(session: aiohttp.ClientSession, url: str) -> Client:
     from benchmarks.peers.langchain_asking import asking  # noqa: PLC0415
 
     class Thin(BaseChatModel):
-        """Nothing but the loop."""
+        """Nothing but the loop, in async code alone: the framework wants the other methods, and nobody calls them."""
 
         @property
         def _llm_type(self) -> str:
@@ -74,7 +74,7 @@ def _llamaindex(session: aiohttp.ClientSession, url: str) -> Client:
     from benchmarks.peers.llamaindex_asking import asking  # noqa: PLC0415
 
     class Thin(CustomLLM):
-        """Nothing but the loop."""
+        """Nothing but the loop, in async code alone: the framework wants the other methods, and nobody calls them."""
 
         @property
         def metadata(self) -> LLMMetadata:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
+import pickle
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator
@@ -333,6 +335,14 @@ def test_an_error_of_ours_that_a_member_raises_is_not_its_own_cause(is_async: bo
         ask(Scripted(error), is_async=is_async, policy=AT_ONCE)
     assert caught.value.errors[0] is error
     assert error.__cause__ is None
+
+
+def test_a_document_that_could_not_be_read_is_not_sent_to_another_process() -> None:
+    """A decoder's error holds all of it, and there may be a key in it."""
+    with pytest.raises(ChainExhaustedError) as caught:
+        ask(Scripted(json.JSONDecodeError("Unterminated string", '{"key": "key-main', 8)), is_async=False)
+    assert isinstance(caught.value.errors[0].__cause__, json.JSONDecodeError)
+    assert b"key-main" not in pickle.dumps(caught.value)
 
 
 def test_a_model_string_means_the_member_that_took_its_name() -> None:
